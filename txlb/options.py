@@ -204,8 +204,8 @@ def _union(value: Any, kind: Any) -> Any:
     raise ValueError("; ".join(errors))
 
 
-def _is_union(kind: Any) -> bool:
-    return get_origin(kind) in (typing.Union, types.UnionType)
+def _is(*origins: Any) -> Callable[[Any], bool]:
+    return lambda kind: get_origin(kind) in origins
 
 
 def _make_converter() -> Converter:
@@ -215,10 +215,10 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(bool, _exactly(bool, "true or false"))
     converter.register_structure_hook(float, _number)
     converter.register_structure_hook_func(lambda kind: kind is Seconds, lambda value, _: parse_duration(value))
-    converter.register_structure_hook_func(lambda kind: get_origin(kind) is Literal, _literal)
+    converter.register_structure_hook_func(_is(Literal), _literal)
     converter.register_structure_hook_func(lambda kind: isinstance(kind, type) and issubclass(kind, enum.Enum), _enum)
-    converter.register_structure_hook_func(lambda kind: get_origin(kind) in (list, tuple, frozenset), _sequence)
-    converter.register_structure_hook_func(_is_union, _union)
+    converter.register_structure_hook_func(_is(list, tuple, frozenset), _sequence)
+    converter.register_structure_hook_func(_is(typing.Union, types.UnionType), _union)
     return converter
 
 

@@ -9,9 +9,10 @@ The line holds names only, so that listing all plugins imports none of them.
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from attrs import frozen
 from twisted.plugin import IPlugin
-from twisted.python.reflect import namedAny
 from zope.interface import implementer
 
 from txlb.errors import BrokenPlugin
@@ -29,9 +30,12 @@ class _Maker:
     def load(self) -> type:
         """Import the class; raises BrokenPlugin with the plugin's name and what went wrong."""
         try:
-            loaded = namedAny(self.factory.replace(":", "."))
+            module, _, name = self.factory.partition(":")
+            loaded = getattr(import_module(module), name)
         except Exception as error:  # whatever a third party's module does when it is imported
-            raise BrokenPlugin(f"{self.name} ({self.factory}) cannot be loaded: {type(error).__name__}: {error}") from error
+            raise BrokenPlugin(
+                f"{self.name} ({self.factory}) cannot be loaded: {type(error).__name__}: {error}"
+            ) from error
         if not isinstance(loaded, type):
             raise BrokenPlugin(f"{self.name} ({self.factory}) is not a class")
         return loaded

@@ -43,7 +43,9 @@ class Registry:
         """The class of that name; raises UnknownPlugin, or BrokenPlugin also when it lacks the interface."""
         cls = self.maker(name).load()
         if not self.provides.implementedBy(cls):
-            raise BrokenPlugin(f"{name} ({cls.__module__}.{cls.__qualname__}) does not implement {self.provides.__name__}")
+            raise BrokenPlugin(
+                f"{name} ({cls.__module__}.{cls.__qualname__}) does not implement {self.provides.__name__}"
+            )
         return cls
 
     def check(self, name: str, options: Mapping[str, Any]) -> list[OptionError]:

@@ -19,16 +19,12 @@ def _frozen_mapping(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(dict(value))
 
 
-def _options() -> Any:
-    return field(factory=dict, converter=_frozen_mapping, hash=False)
-
-
 @frozen
 class StrategySpec:
     """A strategy by its name, and the options given to it, already checked against its class."""
 
     name: str
-    options: Options = _options()
+    options: Options = field(factory=dict, converter=_frozen_mapping, hash=False)
 
 
 @frozen
@@ -64,7 +60,7 @@ class HealthSpec:
     """How the backends of a pool are probed. `rise` and `fall` count consecutive verdicts."""
 
     check: str = "tcp"
-    options: Options = _options()
+    options: Options = field(factory=dict, converter=_frozen_mapping, hash=False)
     connect: str | None = None  # an endpoint string for all; `{host}` stands for the backend's own host
     interval: float = 2.0
     down_interval: float | None = None  # while down; None: the same as `interval`
@@ -160,8 +156,8 @@ class AdminSpec:
 class Config:
     """One valid configuration. `workers` of 0 stands for `auto`: one for each processor."""
 
-    listeners: Mapping[str, ListenerSpec] = _options()
-    pools: Mapping[str, PoolSpec] = _options()
+    listeners: Mapping[str, ListenerSpec] = field(factory=dict, converter=_frozen_mapping, hash=False)
+    pools: Mapping[str, PoolSpec] = field(factory=dict, converter=_frozen_mapping, hash=False)
     workers: int = 1
     drain_timeout: float = 30.0
     access_log: AccessLogSpec | None = None
