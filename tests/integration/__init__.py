@@ -1,0 +1,1 @@
+"""Tests over real sockets and real processes, on loopback; they wait for conditions, never for a time."""
