@@ -1,0 +1,346 @@
+"""The door of the model: acquire, wait, observe, reconcile, steer, look.
+
+A change of state marks the pool stale. The next `acquire`, or the next turn of the reactor, works out the new offer, so
+that nobody ineligible is ever handed out, and the strategies are told once a turn however much changed in it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from txlb.events import BackendChanged, EventBus, Panic
+from txlb.model import report
+from txlb.model.backend import Backend
+from txlb.model.chain import Chain
+from txlb.model.lease import Lease
+from txlb.model.limits import Gauge, MakeGauge
+from txlb.model.outliers import FAILURES
+from txlb.model.overrides import Overrides
+from txlb.model.queue import Queue, Ticket
+from txlb.model.rebuilds import Rebuilds
+from txlb.model.retry_budget import RetryBudget
+from txlb.model.roster import Roster
+from txlb.model.states import AdminState
+from txlb.registry import Registry
+from txlb.specs import BackendSpec, PoolSpec
+
+_NOBODY: frozenset[Backend] = frozenset()
+
+
+class Pool:
+    """A set of backends and the policy by which one of them is picked.
+
+    What operators say at run time (`set_admin`, `set_weight`, `add`, `remove`) survives a reload. It lasts until the file
+    itself changes that backend's value, or the backend leaves the file; an added backend stays until it is removed
+    or until the file names it. The exact rule is in `txlb.model.overrides`.
+
+    For reports: `offered` may be picked now, `full` are those of them at their maximum, `panic` says that the offer holds
+    ineligible ones too, `refusals` counts by reason how often `acquire` had no lease to give, `refusal` is the last reason.
+    """
+
+    def __init__(
+        self,
+        spec: PoolSpec,
+        strategies: Registry,
+        clock: IReactorTime,
+        rng: random.Random,
+        bus: EventBus,
+        make_gauge: Callable[[str, int | None], Any] = lambda name, limit: Gauge(limit),
+    ) -> None:
+        """Raises what the registry raises for a strategy that cannot be built."""
+        self.name = spec.name
+        self.spec = spec
+        self._strategies, self._clock, self._rng, self._bus = strategies, clock, rng, bus
+        self._gauge = make_gauge("", spec.max_connections)
+        self._overrides = Overrides(spec.backends)
+        self._queue = Queue(clock, self._acquire_first)
+        self._rebuilds = Rebuilds(clock)
+        self._settling: IDelayedCall | None = None
+        self._stopped = False
+        self._stale = self._untold = True
+        self._told: tuple[tuple[Backend, ...], tuple[int, ...]] = ((), ())
+        self.retries = RetryBudget(spec.retry_budget)
+        self.retried = 0
+        self.refusals = {"no-backend": 0, "full": 0, "pool-full": 0, "retry-budget": 0, "queue": 0, "no-pick": 0}
+        self.refusal = ""
+        self.offered: frozenset[Backend] = _NOBODY
+        self.full: set[Backend] = set()
+        self.panic = False
+        self.chain = self._next_chain = Chain(spec.strategy, strategies, clock, rng, bus)
+        self._roster = Roster(spec, clock, bus, make_gauge, self._touched)
+        self._roster.reconcile(spec, self._overrides.specs(), {}, {})
+        self._refresh()
+        self._tell()
+        self._rebuilds.finish()
+
+    @property
+    def backends(self) -> dict[str, Backend]:
+        """By name, ordered by name."""
+        return self._roster.backends
+
+    @property
+    def queued(self) -> int:
+        """How many clients wait."""
+        return len(self._queue)
+
+    @property
+    def open(self) -> int:
+        """Leases that are out."""
+        return self._gauge.value
+
+    def acquire(self, client: Any, exclude: frozenset[Backend] = _NOBODY) -> Lease | None:
+        """A lease, counted from now on; None where there is none to be had (`refusal` says why).
+
+        `exclude` holds the backends tried already for this client; where it is not empty this is a retry, which
+        the retry budget has to allow. Nobody overtakes those who wait in the queue, except retries.
+        """
+        if exclude:
+            return self._acquire_retry(client, exclude)
+        if len(self._queue):
+            return self._refuse("queue")
+        return self._acquire_first(client)
+
+    def wait(self, client: Any, callback: Callable[[Lease | None], object]) -> Ticket | None:
+        """Wait for a lease; None where the pool has no queue or the queue is full.
+
+        `callback` gets the lease, or None at the timeout; never from within this call.
+        """
+        ticket = None if self._stopped else self._queue.join(self.spec.queue, client, callback)
+        if ticket is not None and len(self._queue) > 1:
+            self._queue.serve_soon()
+        return ticket
+
+    def observe(self, name: str, ok: bool, reason: str, passive: bool = False) -> None:
+        """A verdict on a backend: an active check's, or with `passive` one that traffic gave. Ignores unknown names,
+        because a probe may come back after its backend left."""
+        backend = self._roster.backends.get(name)
+        if backend is None:
+            return
+        if not passive:
+            self._roster.observe(backend, ok, reason)
+        elif ok:
+            backend.failures = 0
+        else:
+            self._roster.failed(backend, reason)
+
+    def reconcile(self, spec: PoolSpec) -> None:
+        """A reload or a discovery update: become this spec. Surviving backends keep their state; the same spec again
+        changes nothing. Raises what the registry raises for a strategy, before anything has changed."""
+        if spec == self.spec:
+            return
+        if spec.strategy != self.spec.strategy:
+            self._next_chain = Chain(spec.strategy, self._strategies, self._clock, self._rng, self._bus)
+            self._untold = True
+        self._overrides.reconcile(spec.backends)
+        self.spec = spec
+        self._gauge.limit = spec.max_connections
+        self.retries.spec = spec.retry_budget
+        self._apply_overrides()
+
+    def set_admin(self, name: str, state: str, by: str) -> None:
+        """`ready`, `drain` or `maint`. Raises KeyError for the name, ValueError for the state."""
+        self._known(name)
+        self._overrides.admin[name] = AdminState(state)
+        self._apply_overrides()
+        self._bus.publish(BackendChanged(self.name, name, "admin", state, by))
+
+    def set_weight(self, name: str, weight: int, by: str) -> None:
+        """From 0 to 1000; 0 takes no new connections. Raises KeyError for the name, ValueError for the weight."""
+        self._known(name)
+        _check_weight(weight)
+        self._overrides.weights[name] = weight
+        self._apply_overrides()
+        self._bus.publish(BackendChanged(self.name, name, "weight", str(weight), by))
+
+    def add(self, spec: BackendSpec, by: str) -> None:
+        """One more backend. Raises ValueError where there is one of that name."""
+        if spec.name in self.backends:
+            raise ValueError(f"pool {self.name} has a backend {spec.name!r} already")
+        _check_weight(spec.weight)
+        self._overrides.add(spec)
+        self._apply_overrides()
+        self._bus.publish(BackendChanged(self.name, spec.name, "added", spec.connect, by))
+
+    def remove(self, name: str, by: str) -> None:
+        """One backend less; its connections run to their end. Raises KeyError for the name."""
+        backend = self._known(name)
+        self._overrides.remove(name)
+        self._apply_overrides()
+        self._bus.publish(BackendChanged(self.name, name, "removed", backend.spec.connect, by))
+
+    def overrides(self) -> dict[str, Any]:
+        """What operators said at run time, as plain data for another process."""
+        return self._overrides.export()
+
+    def restore(self, overrides: Mapping[str, Any]) -> None:
+        """Take over another process's `overrides()`."""
+        self._overrides.restore(overrides)
+        self._apply_overrides()
+
+    def set_remote(self, name: str, active: int) -> None:
+        """What all other workers together hold of a backend. Unknown names are ignored: they may have just left."""
+        backend = self._roster.find(name)
+        if backend is None:
+            return
+        backend.active += active - backend.remote
+        backend.remote = active
+        self._mark_full(backend)
+        self._roster.forget_if_idle(backend)
+        if self.chain.observes_load:
+            self.chain.changed(backend)
+        self._queue.serve_soon()
+
+    def returned(self, lease: Lease, outcome: str) -> None:
+        """The lease's part of a release: give back what it took and judge the backend."""
+        backend = lease.backend
+        backend.own -= 1
+        backend.active -= 1
+        backend.gauge.give()
+        self._gauge.give()
+        if backend in self.full:
+            self._mark_full(backend)
+        chain = self.chain
+        if chain.observes_load:
+            chain.changed(backend)
+        if chain.observes_outcome:
+            chain.released(backend, outcome)
+        if outcome in FAILURES and not lease.heard:
+            self._roster.failed(backend, outcome)
+        if not backend.present:
+            self._roster.forget_if_idle(backend)
+        if len(self._queue):
+            self._queue.serve_soon()
+
+    def explain(self, client: Any) -> dict[str, Any]:
+        """Which backend this client would get and why, and why not the others. Changes nothing."""
+        if self._stale:
+            self._refresh()
+        return report.explain(self, client)
+
+    def snapshot(self) -> dict[str, Any]:
+        """The pool's state as in the contract."""
+        return report.snapshot(self)
+
+    def measurements(self) -> dict[str, Any]:
+        """Histograms and counters beyond the snapshot."""
+        return report.measurements(self)
+
+    def stop(self) -> None:
+        """Cancel every timer and send those away who wait. Leases that are out can still be released."""
+        self._stopped = True
+        self._queue.stop()
+        self._rebuilds.stop()
+        self._roster.stop()
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+
+    def _acquire_first(self, client: Any) -> Lease | None:
+        if self._stale:
+            self._refresh()
+        if len(self.full) >= len(self.offered):
+            return self._refuse("full" if self.offered else "no-backend")
+        return self._take(client, self.full, False)
+
+    def _acquire_retry(self, client: Any, exclude: frozenset[Backend]) -> Lease | None:
+        if not self.retries.allows(self._gauge.value):
+            return self._refuse("retry-budget")
+        if self._stale:
+            self._refresh()
+        excluded = self.full.union(exclude)
+        if self.offered <= excluded:
+            return self._refuse("full" if self.offered else "no-backend")
+        lease = self._take(client, excluded, True)
+        if lease is not None:
+            self.retries.take()
+            self.retried += 1
+        return lease
+
+    def _take(self, client: Any, exclude: set[Backend], retrying: bool) -> Lease | None:
+        if not self._gauge.take():
+            return self._refuse("pool-full")
+        chain = self.chain
+        backend = chain.pick(client, exclude, self.offered)
+        while backend is None or not backend.gauge.take():
+            if backend is not None:  # other workers filled it meanwhile
+                self.full.add(backend)
+                exclude.add(backend)
+            elif not self._catch_up():
+                self._gauge.give()
+                return self._refuse("no-pick")
+            chain = self.chain
+            backend = chain.pick(client, exclude, self.offered)
+        backend.own += 1
+        backend.active += 1
+        backend.total += 1
+        if backend.active >= backend.limit:
+            self.full.add(backend)
+        if chain.observes_load:
+            chain.changed(backend)
+        return Lease(self, backend, chain.picked_by, retrying)
+
+    def _refuse(self, reason: str) -> None:
+        self.refusals[reason] += 1
+        self.refusal = reason
+
+    def _mark_full(self, backend: Backend) -> None:
+        if backend.active >= backend.limit and backend in self.offered:
+            self.full.add(backend)
+        else:
+            self.full.discard(backend)
+
+    def _known(self, name: str) -> Backend:
+        if name not in self.backends:
+            raise KeyError(f"pool {self.name} has no backend {name!r}")
+        return self.backends[name]
+
+    def _apply_overrides(self) -> None:
+        overrides = self._overrides
+        self._roster.reconcile(self.spec, overrides.specs(), overrides.admin, overrides.weights)
+        self._touched()
+
+    def _touched(self) -> None:
+        self._stale = True
+        if self._settling is None and not self._stopped:
+            self._settling = self._clock.callLater(0, self._settle)
+
+    def _settle(self) -> None:
+        self._settling = None
+        if self._stale:
+            self._refresh()
+        self._tell()
+        self._queue.serve_soon()
+
+    def _refresh(self) -> None:
+        """Work out the new offer."""
+        offer = self._roster.offer()
+        self._stale = False
+        self.offered = frozenset(offer.backends)
+        self.full = {backend for backend in offer.backends if backend.active >= backend.limit}
+        told = (offer.backends, tuple(backend.weight for backend in offer.backends))
+        if told != self._told:
+            self._told, self._untold = told, True
+        if offer.panic is not self.panic:
+            self.panic = offer.panic
+            self._bus.publish(Panic(self.name, offer.panic, offer.eligible, offer.total))
+
+    def _tell(self) -> bool:
+        """Have the strategies rebuild where the offer, or the chain itself, is new to them; returns whether it was."""
+        if not self._untold:
+            return False
+        self._untold = False
+        chain = self._next_chain
+        steps: Iterator[None] | None = chain.rebuild(self._told[0])
+        self._rebuilds.start(steps, lambda: self._serve_from(chain))
+        return True
+
+    def _serve_from(self, chain: Chain) -> None:
+        self.chain = chain
+
+    def _catch_up(self) -> bool:
+        """Nobody was picked: perhaps because the strategies do not know yet who has come."""
+        return self._tell()

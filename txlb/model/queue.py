@@ -1,0 +1,101 @@
+"""Clients that wait for a backend: first come, first served, for a limited time.
+
+The queue never calls back from within the change that made room: it is served in a turn of its own, so that a callback
+may acquire, release and wait as it likes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from txlb.interfaces import Outcome
+from txlb.model.lease import Lease
+from txlb.specs import QueueSpec
+
+log = Logger()
+
+
+class Ticket:
+    """A place in the queue."""
+
+    __slots__ = ("_queue", "callback", "client", "timer")
+
+    def __init__(self, queue: Queue, client: Any, callback: Callable[[Lease | None], object]) -> None:
+        self._queue = queue
+        self.client = client
+        self.callback = callback
+        self.timer: IDelayedCall | None = None
+
+    def cancel(self) -> None:
+        """Leave the queue; the callback is never called. Does nothing once it was."""
+        self._queue.leave(self)
+
+
+class Queue:
+    """`acquire(client)` is asked for a lease, and the queue ends a round at the first None."""
+
+    def __init__(self, clock: IReactorTime, acquire: Callable[[Any], Lease | None]) -> None:
+        self._clock = clock
+        self._acquire = acquire
+        self._tickets: OrderedDict[Ticket, None] = OrderedDict()
+        self._call: IDelayedCall | None = None
+
+    def __len__(self) -> int:
+        return len(self._tickets)
+
+    def join(self, spec: QueueSpec, client: Any, callback: Callable[[Lease | None], object]) -> Ticket | None:
+        """A ticket, or None where the queue is full."""
+        if len(self._tickets) >= spec.size:
+            return None
+        ticket = Ticket(self, client, callback)
+        ticket.timer = self._clock.callLater(spec.timeout, self._expired, ticket)
+        self._tickets[ticket] = None
+        return ticket
+
+    def leave(self, ticket: Ticket) -> bool:
+        """Take a ticket out; returns whether it was still waiting."""
+        if ticket not in self._tickets:
+            return False
+        del self._tickets[ticket]
+        if ticket.timer is not None and ticket.timer.active():
+            ticket.timer.cancel()
+        return True
+
+    def serve_soon(self) -> None:
+        """Room may have been made: serve those who wait, in the next turn."""
+        if self._tickets and self._call is None:
+            self._call = self._clock.callLater(0, self._serve)
+
+    def stop(self) -> None:
+        """Send everybody away: each callback gets None."""
+        if self._call is not None:
+            self._call.cancel()
+            self._call = None
+        while self._tickets:
+            self._answer(next(iter(self._tickets)), None)
+
+    def _serve(self) -> None:
+        self._call = None
+        while self._tickets:
+            ticket = next(iter(self._tickets))
+            lease = self._acquire(ticket.client)
+            if lease is None:
+                return
+            self._answer(ticket, lease)
+
+    def _expired(self, ticket: Ticket) -> None:
+        self._answer(ticket, None)
+
+    def _answer(self, ticket: Ticket, lease: Lease | None) -> None:
+        self.leave(ticket)
+        try:
+            ticket.callback(lease)
+        except Exception:
+            log.failure("A client that waited in the queue could not be served")
+            if lease is not None and not lease.released:
+                lease.release(Outcome.LOCAL_ERROR)
