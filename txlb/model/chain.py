@@ -156,7 +156,7 @@ class Chain:
 
     def _failed(self, link: Link, where: str) -> None:
         failure = Failure()
-        self._report(link, f"{where} raised {failure.type.__name__}: {failure.value}", failure)
+        self._report(link, f"{where} raised {type(failure.value).__name__}: {failure.value}", failure)
 
     def _report(self, link: Link, reason: str, failure: Failure | None) -> None:
         now = self._clock.seconds()

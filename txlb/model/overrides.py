@@ -17,6 +17,8 @@ import attrs
 from txlb.model.states import AdminState
 from txlb.specs import BackendSpec
 
+MAX_WEIGHT = 1000
+
 
 class Overrides:
     """`file` is what the configuration or a discovery source said last, by name."""
@@ -47,14 +49,29 @@ class Overrides:
                 self.weights.pop(name, None)
         self._drop_strays()
 
+    def set_admin(self, name: str, state: str) -> None:
+        """Raises KeyError, or ValueError for a state that there is none of."""
+        self._must_have(name)
+        self.admin[name] = AdminState(state)
+
+    def set_weight(self, name: str, weight: int) -> None:
+        """Raises KeyError, or ValueError for a weight out of range."""
+        self._must_have(name)
+        _check_weight(weight)
+        self.weights[name] = weight
+
     def add(self, spec: BackendSpec) -> None:
-        """A backend that the file does not name, or named and the operator removed."""
+        """A backend that the file does not name, or named and the operator removed. Raises ValueError."""
+        if spec.name in self.specs():
+            raise ValueError(f"there is a backend {spec.name!r} already")
+        _check_weight(spec.weight)
         self.removed.discard(spec.name)
         if self.file.get(spec.name) != spec:
             self.added[spec.name] = spec
 
     def remove(self, name: str) -> None:
-        """Take a backend out, wherever it came from."""
+        """Take a backend out, wherever it came from; raises KeyError."""
+        self._must_have(name)
         self.added.pop(name, None)
         if name in self.file:
             self.removed.add(name)
@@ -77,8 +94,17 @@ class Overrides:
         self.weights = dict(data["weights"])
         self._drop_strays()
 
+    def _must_have(self, name: str) -> None:
+        if name not in self.specs():
+            raise KeyError(f"there is no backend {name!r}")
+
     def _drop_strays(self) -> None:
         names = self.specs().keys()
         for overrides in (self.admin, self.weights):
             for name in overrides.keys() - names:
                 del overrides[name]
+
+
+def _check_weight(weight: int) -> None:
+    if type(weight) is not int or not 0 <= weight <= MAX_WEIGHT:
+        raise ValueError(f"a weight is a whole number from 0 to {MAX_WEIGHT}, not {weight!r}")

@@ -7,7 +7,7 @@ that nobody ineligible is ever handed out, and the strategies are told once a tu
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -24,7 +24,6 @@ from txlb.model.queue import Queue, Ticket
 from txlb.model.rebuilds import Rebuilds
 from txlb.model.retry_budget import RetryBudget
 from txlb.model.roster import Roster
-from txlb.model.states import AdminState
 from txlb.registry import Registry
 from txlb.specs import BackendSpec, PoolSpec
 
@@ -49,7 +48,7 @@ class Pool:
         clock: IReactorTime,
         rng: random.Random,
         bus: EventBus,
-        make_gauge: Callable[[str, int | None], Any] = lambda name, limit: Gauge(limit),
+        make_gauge: MakeGauge = lambda name, limit: Gauge(limit),
     ) -> None:
         """Raises what the registry raises for a strategy that cannot be built."""
         self.name = spec.name
@@ -58,11 +57,9 @@ class Pool:
         self._gauge = make_gauge("", spec.max_connections)
         self._overrides = Overrides(spec.backends)
         self._queue = Queue(clock, self._acquire_first)
-        self._rebuilds = Rebuilds(clock)
         self._settling: IDelayedCall | None = None
         self._stopped = False
-        self._stale = self._untold = True
-        self._told: tuple[tuple[Backend, ...], tuple[int, ...]] = ((), ())
+        self._stale = True
         self.retries = RetryBudget(spec.retry_budget)
         self.retried = 0
         self.refusals = {"no-backend": 0, "full": 0, "pool-full": 0, "retry-budget": 0, "queue": 0, "no-pick": 0}
@@ -70,11 +67,12 @@ class Pool:
         self.offered: frozenset[Backend] = _NOBODY
         self.full: set[Backend] = set()
         self.panic = False
-        self.chain = self._next_chain = Chain(spec.strategy, strategies, clock, rng, bus)
+        self.chain = Chain(spec.strategy, strategies, clock, rng, bus)
+        self._rebuilds = Rebuilds(clock, self.chain, self._serve_from)
         self._roster = Roster(spec, clock, bus, make_gauge, self._touched)
         self._roster.reconcile(spec, self._overrides.specs(), {}, {})
         self._refresh()
-        self._tell()
+        self._rebuilds.tell()
         self._rebuilds.finish()
 
     @property
@@ -110,8 +108,7 @@ class Pool:
         `callback` gets the lease, or None at the timeout; never from within this call.
         """
         ticket = None if self._stopped else self._queue.join(self.spec.queue, client, callback)
-        if ticket is not None and len(self._queue) > 1:
-            self._queue.serve_soon()
+        self._queue.serve_soon()
         return ticket
 
     def observe(self, name: str, ok: bool, reason: str, passive: bool = False) -> None:
@@ -133,8 +130,7 @@ class Pool:
         if spec == self.spec:
             return
         if spec.strategy != self.spec.strategy:
-            self._next_chain = Chain(spec.strategy, self._strategies, self._clock, self._rng, self._bus)
-            self._untold = True
+            self._rebuilds.replace(Chain(spec.strategy, self._strategies, self._clock, self._rng, self._bus))
         self._overrides.reconcile(spec.backends)
         self.spec = spec
         self._gauge.limit = spec.max_connections
@@ -143,34 +139,23 @@ class Pool:
 
     def set_admin(self, name: str, state: str, by: str) -> None:
         """`ready`, `drain` or `maint`. Raises KeyError for the name, ValueError for the state."""
-        self._known(name)
-        self._overrides.admin[name] = AdminState(state)
-        self._apply_overrides()
-        self._bus.publish(BackendChanged(self.name, name, "admin", state, by))
+        self._overrides.set_admin(name, state)
+        self._operated(name, "admin", state, by)
 
     def set_weight(self, name: str, weight: int, by: str) -> None:
         """From 0 to 1000; 0 takes no new connections. Raises KeyError for the name, ValueError for the weight."""
-        self._known(name)
-        _check_weight(weight)
-        self._overrides.weights[name] = weight
-        self._apply_overrides()
-        self._bus.publish(BackendChanged(self.name, name, "weight", str(weight), by))
+        self._overrides.set_weight(name, weight)
+        self._operated(name, "weight", str(weight), by)
 
     def add(self, spec: BackendSpec, by: str) -> None:
-        """One more backend. Raises ValueError where there is one of that name."""
-        if spec.name in self.backends:
-            raise ValueError(f"pool {self.name} has a backend {spec.name!r} already")
-        _check_weight(spec.weight)
+        """One more backend. Raises ValueError where there is one of that name, or for its weight."""
         self._overrides.add(spec)
-        self._apply_overrides()
-        self._bus.publish(BackendChanged(self.name, spec.name, "added", spec.connect, by))
+        self._operated(spec.name, "added", spec.connect, by)
 
     def remove(self, name: str, by: str) -> None:
         """One backend less; its connections run to their end. Raises KeyError for the name."""
-        backend = self._known(name)
         self._overrides.remove(name)
-        self._apply_overrides()
-        self._bus.publish(BackendChanged(self.name, name, "removed", backend.spec.connect, by))
+        self._operated(name, "removed", "", by)
 
     def overrides(self) -> dict[str, Any]:
         """What operators said at run time, as plain data for another process."""
@@ -269,7 +254,7 @@ class Pool:
             if backend is not None:  # other workers filled it meanwhile
                 self.full.add(backend)
                 exclude.add(backend)
-            elif not self._catch_up():
+            elif not self._rebuilds.tell():  # else the strategies did not know yet who has come
                 self._gauge.give()
                 return self._refuse("no-pick")
             chain = self.chain
@@ -283,9 +268,10 @@ class Pool:
             chain.changed(backend)
         return Lease(self, backend, chain.picked_by, retrying)
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: str) -> Lease | None:
         self.refusals[reason] += 1
         self.refusal = reason
+        return None
 
     def _mark_full(self, backend: Backend) -> None:
         if backend.active >= backend.limit and backend in self.offered:
@@ -293,10 +279,9 @@ class Pool:
         else:
             self.full.discard(backend)
 
-    def _known(self, name: str) -> Backend:
-        if name not in self.backends:
-            raise KeyError(f"pool {self.name} has no backend {name!r}")
-        return self.backends[name]
+    def _operated(self, name: str, what: str, value: str, by: str) -> None:
+        self._apply_overrides()
+        self._bus.publish(BackendChanged(self.name, name, what, value, by))
 
     def _apply_overrides(self) -> None:
         overrides = self._overrides
@@ -312,7 +297,7 @@ class Pool:
         self._settling = None
         if self._stale:
             self._refresh()
-        self._tell()
+        self._rebuilds.tell()
         self._queue.serve_soon()
 
     def _refresh(self) -> None:
@@ -321,26 +306,11 @@ class Pool:
         self._stale = False
         self.offered = frozenset(offer.backends)
         self.full = {backend for backend in offer.backends if backend.active >= backend.limit}
-        told = (offer.backends, tuple(backend.weight for backend in offer.backends))
-        if told != self._told:
-            self._told, self._untold = told, True
+        self._rebuilds.offer(offer.backends)
         if offer.panic is not self.panic:
             self.panic = offer.panic
             self._bus.publish(Panic(self.name, offer.panic, offer.eligible, offer.total))
 
-    def _tell(self) -> bool:
-        """Have the strategies rebuild where the offer, or the chain itself, is new to them; returns whether it was."""
-        if not self._untold:
-            return False
-        self._untold = False
-        chain = self._next_chain
-        steps: Iterator[None] | None = chain.rebuild(self._told[0])
-        self._rebuilds.start(steps, lambda: self._serve_from(chain))
-        return True
-
     def _serve_from(self, chain: Chain) -> None:
         self.chain = chain
-
-    def _catch_up(self) -> bool:
-        """Nobody was picked: perhaps because the strategies do not know yet who has come."""
-        return self._tell()
+        self._queue.serve_soon()

@@ -1,4 +1,9 @@
-"""Long work in small slices, so that a table of a million slots never holds up a connection."""
+"""What the strategies have been told of the offer, and how they are told: once a turn, in slices of the reactor's time.
+
+A rebuild may return an iterator of steps. They run a few milliseconds at a time, so that a table of a million slots never
+holds up a connection, while the old table serves. A newer rebuild replaces an unfinished one. A new chain of
+strategies takes over when its first rebuild is complete.
+"""
 
 from __future__ import annotations
 
@@ -6,57 +11,71 @@ from collections.abc import Callable, Iterator
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from txlb.model.backend import Backend
+from txlb.model.chain import Chain
+
 SLICE = 0.005
 """Seconds for which steps run before the reactor gets its turn."""
 
 
 class Rebuilds:
-    """Runs the steps of one rebuild at a time; a newer one replaces an unfinished one."""
+    """`serve(chain)` is called when a chain's table is complete."""
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, chain: Chain, serve: Callable[[Chain], None]) -> None:
         self._clock = clock
+        self._chain = chain
+        self._serve = serve
+        self._backends: tuple[Backend, ...] = ()
+        self._weights: tuple[int, ...] = ()
+        self._untold = True
         self._steps: Iterator[None] | None = None
-        self._done: Callable[[], None] | None = None
         self._call: IDelayedCall | None = None
 
-    @property
-    def running(self) -> bool:
-        """Whether there are steps left."""
-        return self._steps is not None
+    def offer(self, backends: tuple[Backend, ...]) -> None:
+        """These may be picked from now on; the strategies hear of it at the next `tell`."""
+        weights = tuple(backend.weight for backend in backends)
+        if backends != self._backends or weights != self._weights:
+            self._backends, self._weights = backends, weights
+            self._untold = True
 
-    def start(self, steps: Iterator[None] | None, done: Callable[[], None]) -> None:
-        """Run these steps, and `done` at their end: at once where there are none."""
+    def replace(self, chain: Chain) -> None:
+        """Tell another chain from now on; it serves when it is ready."""
+        self._chain = chain
+        self._untold = True
+
+    def tell(self) -> bool:
+        """Have the strategies rebuild where something is new to them; returns whether it was."""
+        if not self._untold:
+            return False
+        self._untold = False
         self.stop()
-        if steps is None:
-            done()
-            return
-        self._steps, self._done = steps, done
-        self._call = self._clock.callLater(0, self._slice)
-
-    def stop(self) -> None:
-        """Drop what is unfinished; its `done` is not called."""
-        if self._call is not None:
-            self._call.cancel()
-        self._call = self._steps = self._done = None
+        self._steps = self._chain.rebuild(self._backends)
+        if self._steps is None:
+            self._serve(self._chain)
+        else:
+            self._call = self._clock.callLater(0, self._slice)
+        return True
 
     def finish(self) -> None:
         """Run what is left at once: for the first table, before anybody is served."""
-        steps, done = self._steps, self._done
-        self.stop()
-        if steps is not None and done is not None:
-            for _ in steps:
+        if self._steps is not None:
+            for _ in self._steps:
                 pass
-            done()
+            self.stop()
+            self._serve(self._chain)
+
+    def stop(self) -> None:
+        """Drop what is unfinished."""
+        if self._call is not None:
+            self._call.cancel()
+        self._call = self._steps = None
 
     def _slice(self) -> None:
         self._call = None
-        steps, done = self._steps, self._done
-        if steps is None or done is None:
-            return
         until = self._clock.seconds() + SLICE
-        for _ in steps:
+        for _ in self._steps or ():
             if self._clock.seconds() >= until:
                 self._call = self._clock.callLater(0, self._slice)
                 return
-        self._steps = self._done = None
-        done()
+        self._steps = None
+        self._serve(self._chain)

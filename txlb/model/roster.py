@@ -41,6 +41,7 @@ class Roster:
         self._returns: dict[Backend, IDelayedCall] = {}
         self._warming: set[Backend] = set()
         self._warming_call: IDelayedCall | None = None
+        self._stopped = False
 
     def find(self, name: str) -> Backend | None:
         """The backend of that name, also one that left and still has connections."""
@@ -99,7 +100,7 @@ class Roster:
 
     def eject(self, backend: Backend, seconds: float, reason: str) -> None:
         """Leave it out for so long. Whether the pool can afford it is the caller's business."""
-        if backend.outlier is OutlierState.EJECTED or not backend.present:
+        if backend.outlier is OutlierState.EJECTED or not backend.present or self._stopped:
             return
         backend.failures = 0
         backend.outlier, backend.outlier_reason = OutlierState.EJECTED, reason
@@ -122,7 +123,8 @@ class Roster:
             self._gone.pop(backend.name, None)
 
     def stop(self) -> None:
-        """Cancel all timers."""
+        """Cancel all timers and start none any more."""
+        self._stopped = True
         for call in self._returns.values():
             call.cancel()
         self._returns.clear()
@@ -182,7 +184,7 @@ class Roster:
             self._warm_later()
 
     def _warm_later(self) -> None:
-        if self._warming_call is None and self._warming and self.spec.slow_start:
+        if self._warming_call is None and self._warming and self.spec.slow_start and not self._stopped:
             self._warming_call = self._clock.callLater(self.spec.slow_start / WARMING_STEPS, self._warm)
 
     def _warm(self) -> None:
