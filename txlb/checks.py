@@ -1,0 +1,95 @@
+"""What only the running system can say of a configuration: Twisted's word on endpoint strings, and the files it names.
+
+These are validators for `txlb.config`: each gets a sound `Config` and yields what is wrong, with its place. Nothing is
+bound, dialled or created. `twist txlb`, a reload and `txlb check` all load through `load_checked`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.endpoints import clientFromString, serverFromString
+
+from txlb.config import Place, Validator, check_target, load, path_of
+from txlb.errors import Problem
+from txlb.specs import Config, ListenerSpec, PoolSpec
+
+Builder = Callable[[Any, str], Any]
+
+
+def load_checked(path: str, reactor: Any, validators: Iterable[Validator] = ()) -> Config:
+    """The configuration at `path`, checked as far as is possible without starting it; raises ConfigError."""
+    return load(path, [endpoints_of(reactor), token_file, access_log, *validators])
+
+
+def endpoints_of(reactor: Any) -> Validator:
+    """Twisted can make an endpoint of each endpoint string."""
+
+    def validate(config: Config, place: Place) -> Iterator[Problem]:
+        for build, path, description in _descriptions(config):
+            try:
+                build(reactor, description)
+            except Exception as error:  # endpoint types are plugins, and certificates are read here
+                yield place(path)(f"Twisted cannot use {description!r}: {str(error) or type(error).__name__}")
+
+    return validate
+
+
+def token_file(config: Config, place: Place) -> Iterator[Problem]:
+    """The admin's token can be read, and there is one."""
+    if config.admin is None or config.admin.token_file is None:
+        return
+    file = Path(config.admin.token_file)
+    wrong = place(path_of("admin", "token_file"))
+    try:
+        if not file.is_file() and file.exists():
+            yield wrong(f"{file} is not an ordinary file")
+        elif not file.read_bytes().strip():
+            yield wrong(f"{file} holds no token")
+    except OSError as error:
+        yield wrong(f"{file} cannot be read: {error.strerror or error}")
+
+
+def access_log(config: Config, place: Place) -> Iterator[Problem]:
+    """The access log can be written, or made in its folder."""
+    if config.access_log is None or config.access_log.file is None:
+        return
+    file = Path(config.access_log.file)
+    wrong = place(path_of("access_log", "file"))
+    if file.is_dir():
+        yield wrong(f"{file} is a directory")
+    elif file.exists():
+        if not os.access(file, os.W_OK):
+            yield wrong(f"{file} cannot be written")
+    elif not file.parent.is_dir():
+        yield wrong(f"there is no folder {file.parent}")
+    elif not os.access(file.parent, os.W_OK | os.X_OK):
+        yield wrong(f"no file can be made in the folder {file.parent}")
+
+
+def _descriptions(config: Config) -> Iterator[tuple[Builder, str, str]]:
+    for name, listener in config.listeners.items():
+        yield from _of_listener(listener, path_of("listeners", name))
+    for name, pool in config.pools.items():
+        yield from _of_pool(pool, path_of("pools", name))
+    if config.admin is not None:
+        yield serverFromString, path_of("admin", "listen"), config.admin.listen
+    for index, description in enumerate(config.echo):
+        yield serverFromString, path_of("echo", index), description
+
+
+def _of_listener(listener: ListenerSpec, path: str) -> Iterator[tuple[Builder, str, str]]:
+    for index, description in enumerate(listener.listen):
+        yield serverFromString, f"{path}.listen[{index}]", description
+
+
+def _of_pool(pool: PoolSpec, path: str) -> Iterator[tuple[Builder, str, str]]:
+    for index, backend in enumerate(pool.backends):
+        yield clientFromString, f"{path}.backends[{index}].connect", backend.connect
+        if backend.check_connect is not None:
+            yield clientFromString, f"{path}.backends[{index}].check_connect", backend.check_connect
+    if pool.health is not None and pool.health.connect is not None and pool.backends:
+        yield clientFromString, f"{path}.health.connect", check_target(pool.backends[0].connect, pool.health.connect)

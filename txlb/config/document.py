@@ -1,0 +1,236 @@
+"""YAML to values that remember where they stand.
+
+The tree is composed from PyYAML's events, not with its constructors, so that no tag ever makes an object, and in a loop
+that counts: nesting, values, and what aliases multiply them to are bounded, hence so is the time.
+
+Scalars follow YAML 1.2's core schema rather than PyYAML's 1.1, whose `on`, `1:30` and `010` surprise: those are text
+here, and so a clear error wherever a number or a flag is wanted. Keys are always text, as written. A value under a key
+stands where its key stands, since that is what a reader of an error looks for.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NoReturn, Protocol
+
+import yaml
+from attrs import define, field
+
+from txlb.config.words import step
+
+MOST_VALUES = 250_000
+"""How many values a document may hold, each use of an alias counted with all that it stands for."""
+
+DEEPEST = 32
+"""How deep lists and mappings may nest; the format itself needs seven."""
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_WORDS: dict[str, Any] = dict.fromkeys(("", "~", "null", "Null", "NULL"))
+_WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
+_WORDS |= dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan"))
+_WORDS |= dict.fromkeys((".inf", "+.inf", ".Inf", ".INF"), float("inf")) | {"-.inf": float("-inf")}
+
+
+class Report(Protocol):
+    """Where the composer tells what is wrong; `fail` does not return."""
+
+    def problem(self, line: int, column: int, path: str, message: str) -> None:
+        """Go on after it."""
+
+    def fail(self, line: int, column: int, path: str, message: str) -> NoReturn:
+        """Go no further."""
+
+
+@define(eq=False, slots=True)
+class Node:
+    """A value and where it stands, counted from 1. `text` is a scalar as written, `size` the values in it."""
+
+    line: int
+    column: int
+    value: Any
+    text: str = ""
+    size: int = 1
+
+    def at(self, line: int, column: int) -> Node:
+        """The same value standing elsewhere."""
+        return Node(line, column, self.value, self.text, self.size)
+
+    def plain(self) -> Any:
+        """The value without places."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+
+def compose(text: str, report: Report) -> Node | None:
+    """The document in `text`, or None when it holds nothing; what is wrong goes to `report`."""
+    if found := _UNPRINTABLE.search(text):
+        line, column = place_in(text, found.start())
+        report.fail(line, column, "", f"the character U+{ord(found[0]):04X} is not allowed in YAML")
+    composer = _Composer(report)
+    try:
+        for event in yaml.parse(text, Loader=_LOADER):
+            composer.feed(event)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        report.fail(mark.line + 1 if mark else 0, mark.column + 1 if mark else 0, "", _syntax(error, text))
+    return composer.root
+
+
+def place_in(text: str, index: int) -> tuple[int, int]:
+    """The line and column of a character."""
+    before = text[:index]
+    return before.count("\n") + 1, index - before.rfind("\n")
+
+
+def resolve(text: str) -> Any:
+    """What an unquoted scalar means."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    return float(text) if len(text) < 40 and _FLOAT.fullmatch(text) else text
+
+
+def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
+    message = f"not valid YAML: {error.problem}"
+    if error.context and error.context_mark and error.problem_mark:
+        message += f" ({error.context} from line {error.context_mark.line + 1})"
+    lines = text.splitlines()
+    line = lines[error.problem_mark.line] if error.problem_mark and error.problem_mark.line < len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        message += "; indent with spaces, not with tabs"
+    if error.problem == "found unknown escape character":
+        message += "; a backslash needs single quotes or none"
+    return message
+
+
+@define(eq=False, slots=True)
+class _Open:
+    """A list or a mapping that is being composed. A list has no use for `key` and `merged`."""
+
+    node: Node
+    anchor: str | None
+    key: Node | None = None
+    merged: list[Node] = field(factory=list)
+
+
+@define(eq=False, slots=True)
+class _Composer:
+    report: Report
+    root: Node | None = None
+    stack: list[_Open] = field(factory=list)
+    anchors: dict[str, Node | None] = field(factory=dict)
+    documents: int = 0
+    total: int = 0
+
+    def feed(self, event: Any) -> None:
+        """Take the next event."""
+        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        match event:
+            case yaml.ScalarEvent():
+                self._tag(event, line, column)
+                value = resolve(event.value) if event.implicit[0] and event.tag is None else event.value
+                self._count(1, line, column)
+                self._complete(Node(line, column, value, event.value), event.anchor)
+            case yaml.AliasEvent():
+                self._alias(str(event.anchor), line, column)
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                self._tag(event, line, column)
+                self._open(Node(line, column, {} if isinstance(event, yaml.MappingStartEvent) else []), event.anchor)
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                self._close()
+            case yaml.DocumentStartEvent():
+                self.documents += 1
+                if self.documents > 1:
+                    self.report.fail(line, column, "", "a second document begins here; there must be one only")
+
+    def _open(self, node: Node, anchor: str | None) -> None:
+        if len(self.stack) >= DEEPEST:
+            self.report.fail(node.line, node.column, "", f"nested deeper than {DEEPEST} levels")
+        self._count(1, node.line, node.column)
+        if anchor is not None:
+            self.anchors[anchor] = None  # not complete yet
+        self.stack.append(_Open(node, anchor))
+
+    def _close(self) -> None:
+        done = self.stack.pop()
+        for source in done.merged:
+            self._merge(done.node.value, source)
+        self._complete(done.node, done.anchor)
+
+    def _alias(self, anchor: str, line: int, column: int) -> None:
+        if anchor not in self.anchors:
+            self.report.fail(line, column, self._path(), f"*{anchor} stands for nothing: there is no &{anchor} before")
+        node = self.anchors[anchor]
+        if node is None:
+            self.report.fail(line, column, self._path(), f"*{anchor} stands inside of what it stands for")
+        else:
+            self._count(node.size, line, column)
+            self._complete(node.at(line, column), None)
+
+    def _count(self, values: int, line: int, column: int) -> None:
+        self.total += values
+        if self.total > MOST_VALUES:
+            self.report.fail(line, column, "", f"more than {MOST_VALUES} values, those behind aliases counted")
+
+    def _complete(self, node: Node, anchor: str | None) -> None:
+        if anchor is not None:
+            self.anchors[anchor] = node
+        if not self.stack:
+            self.root = node
+            return
+        inside = self.stack[-1]
+        inside.node.size += node.size
+        if isinstance(inside.node.value, list):
+            inside.node.value.append(node)
+        elif inside.key is None:
+            inside.key = self._as_key(node)
+        else:
+            self._enter(inside, inside.key, node)
+            inside.key = None
+
+    def _as_key(self, node: Node) -> Node:
+        if isinstance(node.value, dict | list):
+            self.report.problem(node.line, node.column, self._path(), "a key must be text")
+            return Node(node.line, node.column, None)
+        return node
+
+    def _enter(self, inside: _Open, key: Node, node: Node) -> None:
+        if key.value is None and not key.text and not isinstance(key.value, str):
+            self.report.problem(key.line, key.column, self._path(above=True), "a key is missing before the colon")
+        elif key.text == "<<":
+            inside.merged += node.value if isinstance(node.value, list) else [node]
+        elif key.text in inside.node.value:
+            first = inside.node.value[key.text].line
+            self.report.problem(key.line, key.column, self._path(), f"given twice; the first is in line {first}")
+        else:
+            inside.node.value[key.text] = node.at(key.line, key.column)
+
+    def _merge(self, into: dict[str, Node], source: Node) -> None:
+        if not isinstance(source.value, dict):
+            self.report.problem(source.line, source.column, self._path(), "<< takes a mapping or a list of mappings")
+            return
+        for key, node in source.value.items():
+            into.setdefault(key, node)
+
+    def _tag(self, event: Any, line: int, column: int) -> None:
+        if event.tag not in _TEXT_TAGS:
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            self.report.problem(line, column, self._path(), f"the tag {tag} is not allowed; values are written plainly")
+
+    def _path(self, above: bool = False) -> str:
+        """Where the composer is now: through the open lists and mappings."""
+        path = ""
+        for inside in self.stack[: -1 if above else None]:
+            if isinstance(inside.node.value, list):
+                path = step(path, len(inside.node.value))
+            elif inside.key is not None:
+                path = step(path, inside.key.text)
+        return path
