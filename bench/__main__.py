@@ -1,0 +1,85 @@
+"""The command: `python -m bench --help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import peers, plots, scenarios
+from bench.peers import Peer
+from bench.peers.txlb import variant
+from bench.process import BenchError, end_by_exception
+from bench.results import Results
+from bench.runner import Order, run, to_stderr
+from bench.table import show
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    made = argparse.ArgumentParser("python -m bench", description="Compare txlb with other proxies on this machine.")
+    made.add_argument("--quick", action="store_true", help="smaller, under 90 seconds; for a first look")
+    made.add_argument("--scenarios", metavar="A,B", default="", help=f"of {', '.join(scenarios.names())}")
+    made.add_argument("--peers", metavar="A,B", default="", help=f"of {', '.join(peers.names())}")
+    made.add_argument("--rounds", type=int, help="default: 5, and 1 with --quick")
+    made.add_argument("--strategy", choices=["round-robin", "least-connections"], default="round-robin")
+    made.add_argument("--against", metavar="FILE", type=Path, action="append", default=[],
+                      help="run each txlb also with this YAML added, such as bench/peers/observed.yaml")  # fmt: skip
+    made.add_argument("--json", metavar="FILE", type=Path, help="default: bench/results/TIME.json")
+    made.add_argument("--plots", metavar="DIR", type=Path, help="write SVG plots there")
+    made.add_argument("--show", metavar="FILE", type=Path, help="run nothing: show, and plot, an earlier run's JSON")
+    return made
+
+
+def order(options: argparse.Namespace) -> Order:
+    """What the options ask for; KeyError for an unknown name."""
+    chosen = [peers.peer(name) for name in options.peers.split(",") if name] or [
+        peers.peer(name) for name in peers.names()
+    ]
+    variants: list[Peer] = []
+    for peer in chosen:
+        if peer.name.startswith("txlb-"):
+            variants += [variant(peer, file) for file in options.against]
+    wanted = [name for name in options.scenarios.split(",") if name] or scenarios.names()
+    return Order(
+        tuple(scenarios.scenario(name) for name in wanted),
+        (*chosen, *variants),
+        options.rounds or (1 if options.quick else 5),
+        scenarios.QUICK if options.quick else scenarios.Size(),
+        options.strategy,
+    )
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 when every run was right, 1 when one failed, 2 for wrong options."""
+    made = parser()
+    options = made.parse_args(argv)
+    try:
+        wanted = order(options)
+    except KeyError as error:
+        made.error(f"unknown name {error}")
+    if options.show:
+        results = Results.from_json(options.show.read_text())
+    else:
+        end_by_exception()
+        words = {"quick": options.quick, "rounds": wanted.rounds, "strategy": options.strategy}
+        try:
+            results = run(wanted, words, to_stderr)
+        except BenchError as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+        to_stderr("")
+        results.write(options.json or RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json")
+    show(results, Console())
+    if options.plots:
+        plots.write(results, options.plots)
+    return 1 if results.failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,2 @@
+"""x"""
+def write(r, d): pass

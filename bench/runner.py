@@ -1,0 +1,156 @@
+"""Runs scenarios over peers in interleaved rounds, and ends everything that it started, whatever happens."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from attrs import define, evolve, frozen
+
+from bench import machine
+from bench.native import Backend, build
+from bench.peers import Peer, Plan
+from bench.process import BenchError, Process, accepts, free_port, wait_for
+from bench.results import Results
+from bench.scenarios import Base, Running, Size, addresses
+
+START_LIMIT = 60.0
+
+
+@frozen
+class Order:
+    """What is to be run."""
+
+    scenarios: tuple[Base, ...]
+    peers: tuple[Peer, ...]
+    rounds: int
+    size: Size
+    strategy: str = "round-robin"
+
+
+@define
+class Runner:
+    """`say` is told what is going on, one line at a time."""
+
+    order: Order
+    results: Results
+    folder: Path
+    backend: Backend
+    cpus: tuple[int, int]
+    say: Callable[[str], None]
+
+    def run(self) -> None:
+        """All scenarios, at all their points."""
+        for scenario in self.order.scenarios:
+            for point in scenario.points(self.order.size):
+                self._scenario(scenario, point)
+
+    def _scenario(self, scenario: Base, point: int | None) -> None:
+        with ExitStack() as stack:
+            entrants = self._entrants(scenario, point, stack)
+            for number in range(self.order.rounds):
+                turn = number % max(1, len(entrants))
+                figures: dict[str, dict[str, float]] = {}
+                for name, enter in entrants[turn:] + entrants[:turn]:
+                    self.say(f"{scenario.name}{'' if point is None else f' {point:,}'}: round {number + 1}, {name}")
+                    self._once(scenario, point, name, enter, figures)
+                self.results.add_round(scenario, point, number, {n: figures[n] for n, _ in entrants if n in figures})
+
+    def _once(
+        self, scenario: Base, point: int | None, name: str, enter: Enter, figures: dict[str, dict[str, float]]
+    ) -> None:
+        try:
+            with enter() as running:
+                figures[name] = scenario.run(running, point)
+                if running.process:
+                    running.process.alive()
+        except BenchError as error:
+            where = "" if point is None else f" at {point:,}"
+            self.results.failures.append(f"{scenario.name}{where}, {name}: {error}")
+
+    def _entrants(self, scenario: Base, point: int | None, stack: ExitStack) -> list[tuple[str, Enter]]:
+        own = scenario.entrants()
+        if own is not None:
+            return [(name, _constant(self._running(name, 0, None))) for name in own]
+        peers = [peer for peer in self.order.peers if self._takes_part(peer, scenario)]
+        if scenario.fresh:
+            return [(peer.name, self._starter(peer, scenario.backends(point))) for peer in peers]
+        entrants: list[tuple[str, Enter]] = []
+        for peer in peers:
+            try:
+                running = stack.enter_context(self._starter(peer, scenario.backends(point))())
+            except BenchError as error:
+                self.results.failures.append(f"{scenario.name}, {peer.name}: {error}")
+            else:
+                entrants.append((peer.name, _constant(running)))
+        return entrants
+
+    def _takes_part(self, peer: Peer, scenario: Base) -> bool:
+        if peer.command is None:
+            return scenario.direct
+        return (not peer.only or scenario.name in peer.only) and (peer.balances or scenario.name != "backends")
+
+    def _starter(self, peer: Peer, backends: int) -> Enter:
+        @contextmanager
+        def start() -> Iterator[Running]:
+            if peer.command is None:
+                yield self._running(peer.name, self.backend.port, None)
+                return
+            folder = Path(tempfile.mkdtemp(prefix=f"{peer.name}-", dir=self.folder))
+            limit = machine.room(machine.raise_limit()) + 50
+            plan = Plan(free_port(), addresses(backends, self.backend.port), limit, self.order.strategy)
+            with Process(peer.command(plan, folder), self.cpus[0], folder / "log") as process:
+                wait_for(lambda: process.alive() or accepts("127.0.0.1", plan.port), START_LIMIT, f"{peer.name} is up")
+                yield self._running(peer.name, plan.port, process)
+
+        return start
+
+    def _running(self, name: str, port: int, process: Process | None) -> Running:
+        return Running(name, port, process, self.folder, self.cpus[1], self.order.size)
+
+
+Enter = Callable[[], "ExitStack | contextmanager[Running]"]  # type: ignore[type-arg]
+
+
+def _constant(running: Running) -> Enter:
+    @contextmanager
+    def same() -> Iterator[Running]:
+        yield running
+
+    return same
+
+
+def run(order: Order, options: dict[str, object], say: Callable[[str], None]) -> Results:
+    """Run it all; raises BenchError when nothing can run at all, such as without a C compiler."""
+    versions, peers = installed(order.peers, say)
+    limit = machine.room(machine.raise_limit())
+    if order.size.connections > limit:
+        say(f"the open-file limit leaves room for {limit:,} connections")
+    order = evolve(order, peers=peers, size=evolve(order.size, connections=min(order.size.connections, limit)))
+    results = Results(machine.describe(), dict(options), versions)
+    cpus = machine.processors()
+    with tempfile.TemporaryDirectory(prefix="txlb-bench-") as folder, ExitStack() as stack:
+        build(Path(folder))
+        backend = Backend(Path(folder), cpus[1])
+        stack.enter_context(backend)
+        Runner(order, results, Path(folder), backend, cpus, say).run()
+    return results
+
+
+def installed(peers: Sequence[Peer], say: Callable[[str], None]) -> tuple[dict[str, str], tuple[Peer, ...]]:
+    """(the versions of the peers that are here, these peers)."""
+    found = {peer: version for peer in peers if (version := peer.version()) is not None}
+    for peer in peers:
+        if peer not in found:
+            say(f"{peer.name} is not installed: left out")
+    return {peer.name: version for peer, version in found.items()}, tuple(found)
+
+
+def to_stderr(text: str) -> None:
+    """Progress for people who wait: one line that is written over, where there is a terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{text}")
+        sys.stderr.flush()

@@ -1,0 +1,113 @@
+"""What is measured, one file each.
+
+A scenario is run once a round for each peer that is up, and gives one or more figures by the names in its `metrics`.
+Where it has points (how many connections, how many backends), it is run at each of them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from bench.native import Load
+from bench.process import Process
+
+MODULES = ("kept", "new", "bulk_one", "bulk_many", "idle", "latency", "pause", "connections", "backends", "pick")
+
+
+@frozen
+class Metric:
+    """One figure: its key in what `run` returns, what people call it, and its unit."""
+
+    key: str
+    title: str
+    unit: str
+
+
+@frozen
+class Size:
+    """How much: the full size, or the quick one."""
+
+    seconds: float = 1.5
+    open_loop: float = 8.0
+    rate: int = 2000
+    megabytes: int = 1024
+    connections: int = 9900
+    quick: bool = False
+
+
+QUICK = Size(seconds=0.4, open_loop=1.5, megabytes=256, connections=2000, quick=True)
+
+
+@frozen
+class Running:
+    """A peer that is up, or (`process` is None) no proxy at all, and what it takes to put load on it."""
+
+    name: str
+    port: int
+    process: Process | None
+    folder: Path
+    cpu: int
+    size: Size
+
+    def load(self, mode: str, **options: Any) -> Load:
+        """A load generator whose connections are open; used as a context manager it ends on the way out."""
+        return Load(self.folder, self.cpu, self.port, mode=mode, **options)
+
+    def cpu_seconds(self) -> float:
+        """The proxy's processor time so far; 0 without one."""
+        return self.process.cpu_seconds() if self.process else 0.0
+
+
+@frozen
+class Base:
+    """What most scenarios are like; each adds `run`, which raises BenchError when what came back was not right.
+
+    `fresh`: each run has a proxy of its own. `direct`: it has a meaning without a proxy. `added`: what it measures
+    without a proxy is subtracted.
+    """
+
+    name: str
+    title: str
+    metrics: tuple[Metric, ...]
+    fresh: bool = False
+    direct: bool = False
+    added: bool = False
+
+    def points(self, size: Size) -> tuple[int | None, ...]:
+        """At which points it is run; one None: it has none."""
+        return (None,)
+
+    def backends(self, point: int | None) -> int:
+        """Over how many backends the proxies balance there."""
+        return 4
+
+    def entrants(self) -> list[str] | None:
+        """What is compared instead of the peers; None: the peers."""
+        return None
+
+    def run(self, running: Running, point: int | None) -> dict[str, float]:
+        """One measurement: a figure for each of `metrics`."""
+        raise NotImplementedError
+
+
+def scenario(name: str) -> Base:
+    """The scenario of that name; KeyError where there is none."""
+    module = name.replace("-", "_")
+    if module not in MODULES:
+        raise KeyError(name)
+    found: Base = import_module(f"bench.scenarios.{module}").SCENARIO
+    return found
+
+
+def names() -> list[str]:
+    """All scenarios' names, in the order of the report."""
+    return [module.replace("_", "-") for module in MODULES]
+
+
+def addresses(count: int, port: int) -> tuple[tuple[str, int], ...]:
+    """That many backends: 127.1.x.y, all of which the one backend serves."""
+    return tuple((f"127.1.{n // 250}.{n % 250 + 1}", port) for n in range(count))
