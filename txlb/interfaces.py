@@ -196,13 +196,20 @@ class IEngine(Interface):
         """Start one attempt to reach a prepared client endpoint string; returns an IDial. No timeout of its own."""
 
     def link(client: Any, backend: Any) -> None:
-        """From now on what arrives on one of these two transports goes out on the other, without `dataReceived`.
+        """Only where `links` is true. From now on what arrives on one of these two transports goes out on the other, without `dataReceived`.
 
         What was written to either before is sent first. EOF is told by `readConnectionLost()` on the protocol of the
         transport it was read from, once all that was read before has been accepted by the kernel for the other; a
         loss by `connectionLost(reason)`, likewise. `transport.received` counts bytes read. The first bytes read from
         `backend` are told by `firstByte()` on its protocol.
         """
+
+    def unsent(transport: Any) -> int:
+        """Bytes handed to this transport (written, or linked to it) that the kernel has not accepted yet."""
+
+    def broken(transport: Any) -> bool:
+        """Whether the kernel knows of a reset that was not told, because the transport is paused. Where `links` is true
+        such a loss is told at once, and this is never asked."""
 
     def reset(transport: Any, linger: float) -> None:
         """Pass a reset on: when all that was written has been acknowledged by the other end, or after `linger` seconds,

@@ -1,0 +1,41 @@
+"""What every engine sets on its sockets, and which errors are this machine's own fault."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+from twisted.protocols.policies import ProtocolWrapper
+
+from txlb.specs import TimeoutsSpec
+
+LOCAL_TROUBLE = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.ENOBUFS, errno.ENOMEM, errno.EAGAIN}
+)
+"""No descriptors, no ports, no memory, or (UNIX sockets) a full backlog: never a verdict on a backend."""
+
+_INTERNET = (socket.AF_INET, socket.AF_INET6)
+
+
+def tune(sock: socket.socket, spec: TimeoutsSpec) -> None:
+    """No delay, keepalive and user timeout on a TCP socket. Set on a listening one, Linux hands them on to those it
+    accepts."""
+    if sock.family not in _INTERNET:
+        return
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if spec.keepalive:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        idle = getattr(socket, "TCP_KEEPIDLE", None)
+        if idle is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, idle, max(1, round(spec.keepalive)))
+    if spec.user_timeout and hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(spec.user_timeout * 1000))
+
+
+def socket_of(transport: Any) -> socket.socket | None:
+    """The socket under one of Twisted's transports, TLS or not; None where there is none, or none any more."""
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
+    handle = getattr(transport, "socket", None)
+    return handle if isinstance(handle, socket.socket) else None

@@ -1,0 +1,186 @@
+"""A running listener: where its connections are admitted, counted and, when it drains, ended."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from txlb.events import ConnectionClosed, EventBus
+from txlb.interfaces import IAcceptor, IEngine, Outcome
+from txlb.model.limits import AnyGauge, ClientCounts
+from txlb.model.pool import Pool
+from txlb.proxy.failure_log import FailureLog
+from txlb.proxy.pair import ProxyPair
+from txlb.proxy.sides import Client, ClientSide, ClientSideFactory
+from txlb.proxy.sweeper import Sweeper, period_for
+from txlb.specs import ListenerSpec
+
+UNLIMITED = sys.maxsize
+
+
+def _room(gauge: AnyGauge) -> int:
+    return UNLIMITED if gauge.limit is None else gauge.limit - gauge.value
+
+
+class Listener:
+    """Makes a pair for each accepted connection, within its limits.
+
+    `gauge` counts this listener's connections, `process` those of all listeners together; `room_made` is called when
+    there is a place again after none was left.
+    """
+
+    def __init__(
+        self,
+        spec: ListenerSpec,
+        pool: Pool,
+        engine: IEngine,
+        clock: IReactorTime,
+        bus: EventBus,
+        process: AnyGauge,
+        gauge: AnyGauge,
+        room_made: Callable[[], None],
+    ) -> None:
+        self.name = spec.name
+        self.now = clock.seconds
+        self.total = self.rejected = 0
+        self.factory = ClientSideFactory(self)
+        self.acceptors: list[IAcceptor] = []
+        self.gauge = gauge
+        self._process = process
+        self._room_made = room_made
+        self._clients = ClientCounts(spec.max_connections_per_client)
+        self._sweeper = Sweeper(clock)
+        self._bus = bus
+        self._failures = FailureLog(clock)
+        self._on_empty: list[Callable[[], None]] = []
+        self.configure(spec, pool, engine)
+
+    def configure(self, spec: ListenerSpec, pool: Pool, engine: IEngine) -> None:
+        """Take these for connections to come; those that are open keep their pool and their engine."""
+        self.spec = spec
+        self.pool = pool
+        self.engine = engine
+        self.timeouts = spec.timeouts
+        self.gauge.limit = spec.max_connections
+        self._clients.limit = spec.max_connections_per_client
+        self._sweeper.period = period_for(spec.timeouts)
+
+    @property
+    def open(self) -> int:
+        """Connections that are open now."""
+        return self.gauge.value
+
+    def pairs(self) -> list[ProxyPair]:
+        """The open connections."""
+        return self._sweeper.pairs()
+
+    def room(self) -> int:
+        """How many more connections may be accepted."""
+        return min(_room(self.gauge), _room(self._process))
+
+    def make_pair(self, side: ClientSide, client: Client) -> ProxyPair:
+        """A pair for a client that was accepted."""
+        return ProxyPair(self, side, client)
+
+    def admit(self, pair: ProxyPair) -> str:
+        """Count this connection; returns why it is refused, or nothing."""
+        self.total += 1
+        if not self._clients.take(pair.client.host):
+            return "too many connections of this client"
+        if not self._process.take():
+            self._clients.give(pair.client.host)
+            return "too many connections"
+        if not self.gauge.take():
+            self._process.give()
+            self._clients.give(pair.client.host)
+            return "too many connections on this listener"
+        self._sweeper.watch(pair)
+        if self.room() <= 0:
+            self.pause()
+        return ""
+
+    def closed(self, pair: ProxyPair) -> None:
+        """A pair is over: release what it held, and tell."""
+        duration = self.now() - pair.started
+        outcome = pair.outcome or Outcome.OK
+        if pair.lease is not None:
+            pair.lease.release(outcome, pair.bytes_in, pair.bytes_out, duration)
+        if outcome is Outcome.REJECTED:
+            self.rejected += 1
+        if pair.shard is not None:
+            self._give_back(pair)
+        if outcome is not Outcome.OK or self._bus.wants(ConnectionClosed):
+            self._tell(pair, outcome, duration)
+
+    def _give_back(self, pair: ProxyPair) -> None:
+        self._sweeper.forget(pair)
+        full = self.room() <= 0
+        self._clients.give(pair.client.host)
+        self._process.give()
+        self.gauge.give()
+        if full:
+            self._room_made()
+        if not self.gauge.value and self._on_empty:
+            waiting, self._on_empty = self._on_empty, []
+            for callback in waiting:
+                callback()
+
+    def _tell(self, pair: ProxyPair, outcome: Outcome, duration: float) -> None:
+        event = ConnectionClosed(
+            listener=self.name,
+            pool=pair.pool_name,
+            backend=pair.backend_name,
+            strategy=pair.lease.strategy if pair.lease is not None else "",
+            client_host=pair.client.host,
+            client_port=pair.client.port,
+            outcome=outcome,
+            reason=pair.reason,
+            tries=pair.tries,
+            bytes_in=pair.bytes_in,
+            bytes_out=pair.bytes_out,
+            started=time.time() - duration,
+            connect=pair.connect_seconds,
+            first_byte=pair.first_byte_seconds,
+            duration=duration,
+        )
+        if outcome is not Outcome.OK:
+            self._failures.write(event)
+        self._bus.publish(event)
+
+    def pause(self) -> None:
+        """Accept nothing more; clients wait in the backlog."""
+        for acceptor in self.acceptors:
+            acceptor.pause()
+
+    def resume(self) -> None:
+        """Accept again where there is room."""
+        if self.room() > 0:
+            for acceptor in self.acceptors:
+                acceptor.resume()
+
+    def abort_all(self, outcome: Outcome, reason: str, backend: Any = None) -> int:
+        """Reset the open connections, or only those on one backend; returns how many."""
+        doomed = [pair for pair in self.pairs() if backend is None or (pair.lease and pair.lease.backend is backend)]
+        for pair in doomed:
+            pair.abort(outcome, reason)
+        return len(doomed)
+
+    def when_empty(self, callback: Callable[[], None]) -> None:
+        """Call back once no connection is open, at once if that is so."""
+        if self.gauge.value:
+            self._on_empty.append(callback)
+        else:
+            callback()
+
+    def stop(self) -> None:
+        """Let go of the timers."""
+        self._sweeper.stop()
+        self._failures.stop()
+
+    def snapshot(self) -> dict[str, Any]:
+        """The state that operators see."""
+        return {"engine": self.engine.name, "open": self.open, "total": self.total, "rejected": self.rejected}

@@ -1,0 +1,394 @@
+"""One client's connection, from accept to close.
+
+    REACHING ──► MOVING ──► CLOSING ──► OVER
+        │                      ▲
+        └──────────────────────┘
+
+- *reaching*: a lease is awaited or a backend is being dialled. What the client sends waits: in the kernel where the
+  engine links, else in `_early`, about 64 KiB of it.
+- *moving*: both sides are there. The end of one direction half-closes the other side.
+- *closing*: both directions have ended, or one side is lost; what is left is being flushed.
+- *over*: nobody is left. The lease was released and the listener told.
+
+Later troubles follow from the first one, so `_decide` keeps the first outcome only.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.interfaces import ISSLTransport
+from twisted.python.failure import Failure
+
+from txlb.errors import DialError
+from txlb.interfaces import Outcome
+from txlb.proxy.send_proxy import header
+from txlb.proxy.sides import BackendSide, BackendSideFactory, Client, ClientSide, Side
+
+if TYPE_CHECKING:
+    from txlb.proxy.listener import Listener
+
+EARLY_LIMIT = 65536
+"""Bytes kept for a backend that is not there yet, before reading from the client is paused."""
+
+NOBODY: frozenset[Any] = frozenset()
+
+
+class State(IntEnum):
+    """Where a pair is; see the module's picture."""
+
+    REACHING = 0
+    MOVING = 1
+    CLOSING = 2
+    OVER = 3
+
+
+class ProxyPair:
+    """Links a `ClientSide` and a `BackendSide`. Called by these two, by the sweeper and by the listener."""
+
+    __slots__ = (
+        "_backend_ended",
+        "_client_ended",
+        "_dial",
+        "_early",
+        "_early_size",
+        "_engine",
+        "_error",
+        "_gone",
+        "_mark",
+        "_pool",
+        "_since",
+        "_ticket",
+        "_tried",
+        "backend_name",
+        "backend_side",
+        "client",
+        "client_side",
+        "connect_seconds",
+        "dialled",
+        "first_byte_seconds",
+        "lease",
+        "listener",
+        "outcome",
+        "reason",
+        "shard",
+        "started",
+        "state",
+        "tries",
+    )
+
+    def __init__(self, listener: Listener, side: ClientSide, client: Client) -> None:
+        self.listener = listener
+        self._engine = listener.engine
+        self._pool = listener.pool
+        self.client_side = side
+        self.client = client
+        self.backend_side: BackendSide | None = None
+        self.lease: Any = None
+        self.backend_name = ""
+        self.shard: set[ProxyPair] | None = None
+        self.state = State.REACHING
+        self.outcome: Outcome | None = None
+        self.reason = ""
+        self.tries = 0
+        self.started = self.dialled = self._since = listener.now()
+        self.connect_seconds: float | None = None
+        self.first_byte_seconds: float | None = None
+        self._mark = 0
+        self._dial: Any = None
+        self._ticket: Any = None
+        self._tried: Any = NOBODY
+        self._error: DialError | None = None
+        self._early: list[bytes] | None = None
+        self._early_size = 0
+        self._client_ended = self._backend_ended = False
+        self._gone: Side | None = None
+
+    # Reaching a backend
+
+    def start(self) -> None:
+        """The client's transport is there."""
+        if self._engine.links:
+            self.client_side.transport.pauseProducing()
+        if refusal := self.listener.admit(self):
+            self._refuse(Outcome.REJECTED, refusal)
+        else:
+            self._acquire()
+
+    def _acquire(self) -> None:
+        lease = self._pool.acquire(self.client, self._tried)
+        if lease is not None:
+            self._reach(lease)
+        elif self._error is not None:
+            self._refuse(self._error.outcome, self._error.reason)
+        else:
+            self._ticket = self._pool.wait(self.client, self._served)
+            if self._ticket is None:
+                self._refuse(Outcome.REJECTED, "no backend to be had")
+
+    def _served(self, lease: Any) -> None:
+        self._ticket = None
+        if lease is None:
+            self._refuse(Outcome.REJECTED, "no backend became free in time")
+        else:
+            self._reach(lease)
+
+    def _reach(self, lease: Any) -> None:
+        self.lease = lease
+        self.backend_name = lease.backend.name
+        self.tries += 1
+        if self.tries > 1:
+            self.dialled = self.listener.now()
+        dial = self._engine.dial(lease.backend.spec.connect, BackendSideFactory(self))
+        if self.lease is lease and self.backend_side is None:  # else it was answered at once
+            self._dial = dial
+
+    def handshaking(self, side: BackendSide) -> None:
+        """The backend is connected, and will be ready when TLS is."""
+        self._dial = None
+        self.backend_side = side
+
+    def dial_failed(self, error: DialError) -> None:
+        """This attempt is over; nothing was forwarded, so another backend may be tried."""
+        self._dial = self.backend_side = None
+        lease, self.lease = self.lease, None
+        lease.release(error.outcome)
+        self._error = error
+        self._tried = {*self._tried, lease.backend}
+        if self.tries <= self._pool.spec.retries:
+            self._acquire()
+        else:
+            self._refuse(error.outcome, error.reason)
+
+    def _abandon(self) -> None:
+        """Stop whatever is under way to reach a backend."""
+        if self._ticket is not None:
+            self._ticket.cancel()
+        if self._dial is not None:
+            self._dial.cancel()
+        if self.backend_side is not None:
+            self.backend_side.abandon()
+        self._ticket = self._dial = self.backend_side = None
+
+    def _refuse(self, outcome: Outcome | str, reason: str) -> None:
+        self._decide(outcome, reason)
+        self.state = State.CLOSING
+        self.client_side.transport.abortConnection()
+
+    # Moving bytes
+
+    def connected(self, side: BackendSide) -> None:
+        """A backend is there and ready."""
+        self._dial = None
+        self.backend_side = side
+        self._since = self.listener.now()
+        self.connect_seconds = self._since - self.dialled
+        self.lease.connected(self.connect_seconds)
+        self.state = State.MOVING
+        client, backend = self.client_side.transport, side.transport
+        if self._pool.spec.send_proxy != "none":
+            backend.write(header(self._pool.spec.send_proxy, client.getPeer(), client.getHost()))
+        if self._engine.links:
+            self._engine.link(client, backend)
+        else:
+            self._couple(client, backend)
+
+    def _couple(self, client: Any, backend: Any) -> None:
+        """Let bytes pass through the Protocols, each transport being the other's producer."""
+        if self._early_size > EARLY_LIMIT:
+            client.resumeProducing()
+        client.registerProducer(backend, True)
+        backend.registerProducer(client, True)
+        if self._early:
+            backend.writeSequence(self._early)
+            self._early = None
+        if self._client_ended:
+            self._half_close(backend)
+
+    def client_data(self, data: bytes) -> None:
+        """The client sent something."""
+        if self.state == State.MOVING:
+            self.backend_side.transport.write(data)  # type: ignore[union-attr]
+        elif self.state == State.REACHING:
+            self._keep(data)
+
+    def _keep(self, data: bytes) -> None:
+        if self._early is None:
+            self._early = []
+        self._early.append(data)
+        self._early_size += len(data)
+        if self._early_size > EARLY_LIMIT:
+            self.client_side.transport.pauseProducing()
+
+    def backend_data(self, data: bytes) -> None:
+        """The backend sent something."""
+        if self.state == State.MOVING:
+            self.client_side.transport.write(data)
+
+    def first_byte(self) -> None:
+        """The backend's first bytes are here."""
+        self.first_byte_seconds = self.listener.now() - self.dialled
+        self.lease.first_byte(self.first_byte_seconds)
+
+    # Ending
+
+    def read_ended(self, side: Side) -> None:
+        """A side sends no more."""
+        by_client = side is self.client_side
+        if by_client:
+            self._client_ended = True
+        else:
+            self._backend_ended = True
+        if self.state != State.MOVING:
+            return
+        if self._client_ended and self._backend_ended:
+            self._begin_closing()
+            self._close(self.client_side)
+            self._close(self.backend_side)
+        else:
+            self._half_close((self.backend_side if by_client else self.client_side).transport)  # type: ignore[union-attr]
+
+    def lost(self, side: Side, reason: Failure) -> None:
+        """A side is gone: we closed it, it was reset, or (TLS) its other end closed both directions at once."""
+        before = self.state
+        reset = self._is_reset(reason)
+        if reset or before == State.REACHING:
+            by_client = side is self.client_side
+            self._decide(Outcome.RESET_BY_CLIENT if by_client else Outcome.RESET_BY_BACKEND, reason.getErrorMessage())
+        if before == State.REACHING:
+            self._abandon()
+        other = self.backend_side if side is self.client_side else self.client_side
+        if other is None or other is self._gone:
+            self._over()
+            return
+        self._gone = side
+        self._begin_closing()
+        if before == State.MOVING:
+            self._pass_reset(other) if reset else self._close(other)
+
+    def _is_reset(self, reason: Failure) -> bool:
+        """Not when the loss is clean, nor when it is our own abort, which comes in CLOSING only, but for one found by
+        `sweep`."""
+        if reason.check(ConnectionDone):
+            return False
+        return self.state != State.CLOSING or not reason.check(ConnectionAborted)
+
+    def _begin_closing(self) -> None:
+        self.state = State.CLOSING
+        self._since = self.listener.now()
+
+    def _half_close(self, transport: Any) -> None:
+        if not self._engine.links:
+            # A producer that stays registered is resumed instead of the transport being closed.
+            transport.unregisterProducer()
+            if ISSLTransport.providedBy(transport):
+                transport.loseConnection()  # TLS: sends close_notify and goes on reading
+                return
+        transport.loseWriteConnection()
+
+    def _close(self, side: Side | None) -> None:
+        transport = side.transport  # type: ignore[union-attr]
+        if not self._engine.links:
+            transport.unregisterProducer()
+        transport.loseConnection()
+
+    def _pass_reset(self, side: Side) -> None:
+        if not self._engine.links:
+            side.transport.unregisterProducer()
+        self._engine.reset(side.transport, self.listener.timeouts.linger)
+
+    def abort(self, outcome: Outcome, reason: str) -> None:
+        """End it now, with a reset to whoever is still there."""
+        if self.state == State.OVER:
+            return
+        self._decide(outcome, reason)
+        if self.state == State.REACHING:
+            self._abandon()
+        self._begin_closing()
+        for side in (self.client_side, self.backend_side):
+            if side is not None and side is not self._gone:
+                side.transport.abortConnection()
+
+    def _decide(self, outcome: Outcome | str, reason: str) -> None:
+        if self.outcome is None:
+            self.outcome = Outcome(outcome)
+            self.reason = reason
+
+    def _over(self) -> None:
+        self.state = State.OVER
+        self.listener.closed(self)
+        del self.client_side, self.backend_side, self._gone  # no reference cycle outlives a connection
+
+    @property
+    def pool_name(self) -> str:
+        """The pool that it was served from."""
+        return self._pool.name
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes read from the client."""
+        return self._received(self.client_side)
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes read from the backend."""
+        return self._received(self.backend_side)
+
+    def _received(self, side: Side | None) -> int:
+        if side is None:
+            return 0
+        received: int = side.transport.received if self._engine.links else side.received
+        return received
+
+    # Timeouts
+
+    def sweep(self, now: float) -> None:
+        """Compare with what was seen at the last sweep, and end what has been quiet for too long."""
+        timeouts = self.listener.timeouts
+        if self.state == State.REACHING:
+            self._sweep_reaching(now - self.dialled, timeouts.connect)
+            return
+        quiet = self._quiet(now)
+        if not quiet:
+            return
+        if self.state == State.CLOSING:
+            if quiet >= timeouts.linger:
+                self.abort(Outcome.LINGER_TIMEOUT, "what was left could not be delivered")
+        elif self._client_ended or self._backend_ended:
+            if quiet >= timeouts.half_close:
+                self.abort(
+                    Outcome.HALF_CLOSE_TIMEOUT, f"no byte for {timeouts.half_close:g} s after one side had ended"
+                )
+        elif quiet >= timeouts.idle:
+            self.abort(Outcome.IDLE_TIMEOUT, f"no byte for {timeouts.idle:g} s")
+        else:
+            self._find_unseen_resets()
+
+    def _sweep_reaching(self, waited: float, limit: float) -> None:
+        if self.lease is not None and waited >= limit:
+            self._abandon()
+            self.dial_failed(DialError(Outcome.CONNECT_TIMEOUT, f"no connection within {limit:g} s"))
+        else:
+            self._find_unseen_resets()
+
+    def _quiet(self, now: float) -> float:
+        """Seconds since bytes last moved: were read from either side, or taken by the kernel for either side."""
+        unsent = self._engine.unsent
+        mark = self.bytes_in + self.bytes_out - unsent(self.client_side.transport)
+        if self.backend_side is not None:
+            mark -= unsent(self.backend_side.transport)
+        if mark != self._mark:
+            self._mark = mark
+            self._since = now
+        return now - self._since
+
+    def _find_unseen_resets(self) -> None:
+        """Where a paused transport hears nothing, ask the kernel; `lost` follows the abort."""
+        if self._engine.links:
+            return
+        for side in (self.client_side, self.backend_side):
+            if side is not None and side is not self._gone and self._engine.broken(side.transport):
+                side.transport.abortConnection()
+                return

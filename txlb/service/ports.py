@@ -1,0 +1,103 @@
+"""The bound ports, by their endpoint strings. They outlive reloads, and whoever serves them at the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from attrs import define, field
+from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol
+from twisted.internet.protocol import Factory
+
+from txlb.errors import TxlbError
+from txlb.interfaces import IAcceptor
+
+BACKLOG = 4096
+"""Clients that may wait to be accepted; the kernel caps it at net.core.somaxconn. Twisted's own default is 50."""
+
+Serve = Callable[[IListeningPort, Factory], IAcceptor]
+
+
+class PortUnavailable(TxlbError):
+    """A port cannot be bound; the message says which and why."""
+
+
+class Doorway(Factory):
+    """The factory that a port is bound with, once, by an endpoint that may have wrapped it. It leads to the factory of
+    whoever serves the port now."""
+
+    noisy = False
+
+    def lead_to(self, factory: Factory) -> None:
+        """Have that factory build the protocols, without a step in between."""
+        self.buildProtocol: Callable[[IAddress | None], IProtocol | None] = factory.buildProtocol  # type: ignore[method-assign]
+
+
+@define(eq=False)
+class BoundPort:
+    """A port, and who serves it. While nobody does, it accepts nothing."""
+
+    port: IListeningPort
+    doorway: Doorway
+    server: object = None
+    acceptor: IAcceptor | None = None
+
+    def hand_to(self, server: object, factory: Factory, serve: Serve) -> None:
+        """Have it served by `server` (any value that is equal only for the same service) from now on."""
+        if self.server != server:
+            self.release()
+            self.doorway.lead_to(factory)
+            self.server, self.acceptor = server, serve(self.port, self.doorway)
+
+    def release(self) -> None:
+        """Have it served by nobody."""
+        if self.acceptor is not None:
+            self.acceptor.release()
+        self.server = self.acceptor = None
+
+
+@define
+class Ports:
+    """Binds ports and keeps them."""
+
+    reactor: Any
+    bound: dict[str, BoundPort] = field(factory=dict)
+
+    @inlineCallbacks
+    def bind(self, descriptions: Iterable[str]) -> Any:
+        """Bind those of these endpoint strings that are not bound yet: all of them, or none and PortUnavailable."""
+        new: dict[str, BoundPort] = {}
+        for description in descriptions:
+            if description in self.bound or description in new:
+                continue
+            try:
+                new[description] = yield self.listen(description)
+            except (CannotListenError, OSError, ValueError) as error:
+                yield gatherResults([maybeDeferred(bound.port.stopListening) for bound in new.values()])
+                raise PortUnavailable(f"cannot listen on {description}: {_reason(error)}") from error
+        self.bound.update(new)
+
+    @inlineCallbacks
+    def listen(self, description: str) -> Any:
+        """A new BoundPort."""
+        doorway = Doorway()
+        port = yield maybeDeferred(serverFromString(self.reactor, description).listen, doorway)
+        port.stopReading()
+        listening = getattr(port, "socket", None)
+        if listening is not None and "backlog=" not in description:
+            listening.listen(BACKLOG)
+        return BoundPort(port, doorway)
+
+    def close(self, description: str) -> Deferred[Any]:
+        """Unbind; fires when it is done."""
+        bound = self.bound.pop(description)
+        bound.release()
+        return maybeDeferred(bound.port.stopListening)
+
+
+def _reason(error: Exception) -> str:
+    inner = getattr(error, "socketError", error)
+    return str(getattr(inner, "strerror", None) or inner)

@@ -1,0 +1,110 @@
+"""The balancer as a Twisted service: what `twist txlb` runs."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from txlb.checks import load_checked
+from txlb.errors import INTERNAL_FAILURE, PORT_UNAVAILABLE, ConfigError
+from txlb.service.balancer import Balancer
+from txlb.service.limits import most_connections, raise_descriptor_limit
+from txlb.service.ports import PortUnavailable
+from txlb.service.signals import Signals
+from txlb.specs import Config
+from txlb.units import format_duration
+
+log = Logger()
+
+
+class BalancerService(Service):
+    """Starts the balancer, reloads it from its file, drains it, and ends the process with the right exit code."""
+
+    name = "txlb"
+
+    def __init__(self, config: Config, reactor: Any) -> None:
+        self._config = config
+        self._reactor = reactor
+        self._exit_code: int | None = None
+        self.balancer: Balancer | None = None
+
+    def startService(self) -> None:
+        super().startService()
+        self.balancer = Balancer(self._reactor, most_connections=most_connections(raise_descriptor_limit()))
+        self.balancer.start(self._config).addCallbacks(self._listening, self._fail)
+        if self._exit_code is not None:
+            raise SystemExit(self._exit_code)
+        self._reactor.callWhenRunning(Signals(self._reactor, self.reload, self.drain).install)
+
+    def _listening(self, _: object) -> None:
+        assert self.balancer is not None
+        for warning in self._config.warnings:
+            log.warn("{warning}", warning=warning)
+        for name, listener in self.balancer.listeners.items():
+            log.info(
+                "{name}: listening on {listen}, engine {engine}, pool {pool} ({backends} backends, {strategy})",
+                name=name,
+                listen=", ".join(listener.spec.listen),
+                engine=listener.engine.name,
+                pool=listener.pool.name,
+                backends=len(listener.pool.backends),
+                strategy=", ".join(strategy.name for strategy in listener.pool.spec.strategy),
+            )
+        gc.collect()
+        gc.freeze()  # what exists now stays; collections need not look at it again
+
+    def _fail(self, failure: Failure) -> None:
+        """A start that failed. A Deferred swallows SystemExit, so `startService` raises it; where the reactor runs
+        already (an endpoint that took its time to listen), there is nobody left to raise it to."""
+        expected = failure.check(PortUnavailable) is not None
+        if not expected:
+            failure.printTraceback(file=sys.stderr)
+        print(f"txlb: {failure.getErrorMessage()}", file=sys.stderr, flush=True)
+        self._exit_code = PORT_UNAVAILABLE if expected else INTERNAL_FAILURE
+        if self._reactor.running:
+            os._exit(self._exit_code)
+
+    def reload(self) -> Deferred[None] | None:
+        """Read the file again; what is wrong with it is logged, and the old configuration serves on."""
+        assert self.balancer is not None
+        try:
+            config = load_checked(self._config.file, self._reactor)
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("Not reloaded: {problem}", problem=str(problem))
+            return None
+        return self.balancer.reload(config).addCallbacks(self._reloaded, self._not_reloaded, [config])
+
+    def _reloaded(self, _: object, config: Config) -> None:
+        for warning in config.warnings:
+            log.warn("{warning}", warning=warning)
+        log.info("Reloaded {file}", file=config.file)
+
+    def _not_reloaded(self, failure: Failure) -> None:
+        if failure.check(PortUnavailable):
+            log.error("Not reloaded: {reason}", reason=failure.getErrorMessage())
+        else:
+            log.failure("Not reloaded", failure)
+
+    def drain(self) -> None:
+        """Let the open connections end, then the process."""
+        assert self.balancer is not None
+        log.info(
+            "Draining {open} connections, for {seconds} at most",
+            open=self.balancer.open,
+            seconds=format_duration(self.balancer.config.drain_timeout),
+        )
+        drained = self.balancer.drain()
+        drained.addErrback(lambda failure: log.failure("While draining", failure))
+        drained.addCallback(lambda _: self._reactor.stop())
+
+    def stopService(self) -> Any:
+        super().stopService()
+        return self.balancer.stop() if self.balancer is not None else None

@@ -1,0 +1,47 @@
+"""How an operator's signals reach the balancer.
+
+SIGHUP reloads. SIGTERM and SIGINT drain, and the process then ends with 0; a second one ends it at once with 128 and its
+number. Twisted installs handlers of its own when the reactor starts, so these have to be installed after that.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from attrs import define
+from twisted.logger import Logger
+
+log = Logger()
+
+
+@define
+class Signals:
+    """Calls `reload` and `drain` in the reactor's thread."""
+
+    reactor: Any
+    reload: Callable[[], object]
+    drain: Callable[[], object]
+    _ending: bool = False
+
+    def install(self) -> None:
+        """Take the signals over; needs a running reactor, and the main thread."""
+        signal.signal(signal.SIGHUP, self._hup)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+
+    def _hup(self, number: int, frame: FrameType | None) -> None:
+        self.reactor.callFromThread(self.reload)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        if self._ending:
+            os._exit(128 + number)
+        self._ending = True
+        self.reactor.callFromThread(self._drain, signal.Signals(number).name)
+
+    def _drain(self, name: str) -> None:
+        log.info("{name}: draining; the same again ends at once", name=name)
+        self.drain()
