@@ -41,7 +41,10 @@ class ConfigError(TxlbError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(map(str, self.problems)))
+        super().__init__(self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
 
 
 class OptionError(TxlbError):
@@ -50,7 +53,10 @@ class OptionError(TxlbError):
     def __init__(self, option: str, message: str) -> None:
         self.option = option
         self.message = message
-        super().__init__(f"{option}: {message}" if option else message)
+        super().__init__(option, message)
+
+    def __str__(self) -> str:
+        return f"{self.option}: {self.message}" if self.option else self.message
 
 
 class UnknownPlugin(TxlbError):
@@ -71,4 +77,7 @@ class DialError(TxlbError):
     def __init__(self, outcome: str, reason: str) -> None:
         self.outcome = outcome
         self.reason = reason
-        super().__init__(f"{outcome}: {reason}")
+        super().__init__(outcome, reason)
+
+    def __str__(self) -> str:
+        return f"{self.outcome}: {self.reason}"

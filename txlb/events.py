@@ -118,13 +118,17 @@ class PluginFailed:
 class EventBus:
     """Hands each event to those who subscribed to its class."""
 
-    _subscribers: dict[type, list[Callable[[Any], None]]] = field(factory=dict)
+    _subscribers: dict[type, dict[object, Callable[[Any], None]]] = field(factory=dict)
 
     def subscribe(self, kind: type[Event], callback: Callable[[Event], None]) -> Callable[[], None]:
-        """Call `callback` with each event of this class; returns a function that ends it."""
-        callbacks = self._subscribers.setdefault(kind, [])
-        callbacks.append(callback)
-        return lambda: callbacks.remove(callback)
+        """Call `callback` with each event of this class; returns a function that ends this one subscription."""
+        callbacks, subscription = self._subscribers.setdefault(kind, {}), object()
+        callbacks[subscription] = callback
+
+        def end() -> None:
+            callbacks.pop(subscription, None)
+
+        return end
 
     def wants(self, kind: type) -> bool:
         """Whether anybody listens to events of this class."""
@@ -132,7 +136,7 @@ class EventBus:
 
     def publish(self, event: object) -> None:
         """Hand the event to its subscribers, in the order in which they came."""
-        for callback in tuple(self._subscribers.get(type(event), ())):
+        for callback in tuple(self._subscribers.get(type(event), {}).values()):
             try:
                 callback(event)
             except Exception:

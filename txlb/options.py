@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import random
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -22,7 +23,7 @@ from cattrs import Converter
 from twisted.internet.task import Clock
 
 from txlb.errors import OptionError
-from txlb.units import Seconds, parse_duration
+from txlb.units import Seconds, format_duration, parse_duration
 
 GIVEN = frozenset({"clock", "rng", "reactor"})
 
@@ -77,44 +78,49 @@ def _fields(cls: type) -> list[_Field]:
     if attrs.has(cls):
         hints = typing.get_type_hints(cls)
         return [
-            _Field(a.alias, hints.get(a.name, Any), _default(a.default, attrs.NOTHING), a.metadata.get("help", ""))
+            _field(a.alias, hints.get(a.name, Any), _attrs_default(a.default), a.metadata)
             for a in attrs.fields(cls)
             if a.init
         ]
     if dataclasses.is_dataclass(cls):
         hints = typing.get_type_hints(cls)
         return [
-            _Field(d.name, hints[d.name], _dataclass_default(d), d.metadata.get("help", ""))
-            for d in dataclasses.fields(cls)
-            if d.init
+            _field(d.name, hints[d.name], _dataclass_default(d), d.metadata) for d in dataclasses.fields(cls) if d.init
         ]
     return []
 
 
-def _dataclass_default(d: dataclasses.Field[Any]) -> str | None:
-    if d.default_factory is not dataclasses.MISSING:
-        return _as_written(d.default_factory())
-    return _default(d.default, dataclasses.MISSING)
+def _field(name: str, kind: Any, default: Any, metadata: Mapping[Any, Any]) -> _Field:
+    written = None if default is attrs.NOTHING else _as_written(default, kind)
+    return _Field(name, kind, written, metadata.get("help", ""))
 
 
-def _default(default: Any, nothing: Any) -> str | None:
-    if default is nothing:
-        return None
+def _attrs_default(default: Any) -> Any:
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
-        return "" if default.takes_self else _as_written(default.factory())
-    return _as_written(default)
+        return "" if default.takes_self else default.factory()
+    return default
 
 
-def _as_written(value: Any) -> str:
+def _dataclass_default(d: dataclasses.Field[Any]) -> Any:
+    if d.default_factory is not dataclasses.MISSING:
+        return d.default_factory()
+    return attrs.NOTHING if d.default is dataclasses.MISSING else d.default
+
+
+def _as_written(value: Any, kind: Any = None) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, enum.Enum):
         return str(value.value)
-    if isinstance(value, list | tuple | frozenset):
-        return "[" + ", ".join(sorted(map(_as_written, value))) + "]"
-    return str(value)
+    if isinstance(value, frozenset):
+        value = sorted(
+            value, key=lambda item: getattr(item, "value", item)
+        )  # people should see the same order each time
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_as_written, value)) + "]"
+    return format_duration(value) if Seconds in (kind, *get_args(kind)) else str(value)
 
 
 def _type_words(kind: Any) -> str:
@@ -166,13 +172,13 @@ def _exactly(kind: type, words: str) -> Callable[[Any, Any], Any]:
 
 
 def _number(value: Any, _: Any) -> float:
-    if type(value) not in (int, float):
+    if type(value) not in (int, float) or not abs(value) <= sys.float_info.max:
         raise ValueError(f"must be a number, not {value!r}")
     return float(value)
 
 
 def _literal(value: Any, kind: Any) -> Any:
-    if value not in get_args(kind):
+    if (type(value), value) not in [(type(known), known) for known in get_args(kind)]:  # for 1 == True == 1.0
         raise ValueError(f"must be one of {', '.join(map(str, get_args(kind)))}, not {value!r}")
     return value
 
