@@ -223,3 +223,41 @@ class IEngineTransport(ITransport):
     """What the linked transports of an engine add to ITCPTransport."""
 
     received = Attribute("int: bytes read from the peer so far")
+
+
+class IControl(Interface):
+    """The balancer as its operators see it, be it one process or many. The admin, the metrics and the command line
+    know nothing else. Everything that changes something names who asked, for the audit line."""
+
+    bus = Attribute("txlb.events.EventBus: what happens, in whichever process")
+
+    def ready() -> bool:
+        """Whether to send clients here: not draining, and every listener's pool has a backend to offer."""
+
+    def draining() -> bool:
+        """Whether it accepts no more."""
+
+    def state() -> Any:
+        """A Deferred of the state as plain data: `{listeners: …, pools: …}`."""
+
+    def measurements() -> Any:
+        """A Deferred of counters and histograms beyond the state, as plain data:
+        `{pools: {name: Pool.measurements()}, process: {…}}`."""
+
+    def explain(pool: str, client: str) -> Any:
+        """A Deferred of which backend a client with that address gets and why. Fails with KeyError."""
+
+    def set_admin(pool: str, backend: str, state: str, by: str) -> Any:
+        """`ready`, `drain` or `maint`; a Deferred. Fails with KeyError or ValueError."""
+
+    def set_weight(pool: str, backend: str, weight: int, by: str) -> Any:
+        """0 to 1000; a Deferred. Fails with KeyError or ValueError."""
+
+    def add(pool: str, backend: Any, by: str) -> Any:
+        """One more backend, by its `BackendSpec`; a Deferred. Fails with KeyError or ValueError."""
+
+    def remove(pool: str, backend: str, by: str) -> Any:
+        """One backend less; a Deferred. Fails with KeyError."""
+
+    def reload(by: str) -> Any:
+        """Read the configuration file again; a Deferred. Fails with ConfigError or PortUnavailable."""

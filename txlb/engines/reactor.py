@@ -77,7 +77,7 @@ class ReactorEngine:
             unsent += sum(map(len, getattr(transport, "_appSendBuffer", ())))
             transport = transport.transport
         if isinstance(transport, FileDescriptor):
-            unsent += len(transport.dataBuffer) - transport.offset + transport._tempDataLen  # type: ignore[attr-defined]
+            unsent += len(transport.dataBuffer) - transport.offset + transport._tempDataLen
         return unsent
 
     def broken(self, transport: Any) -> bool:
@@ -166,7 +166,7 @@ class Dial(Factory):
             self._deferred.cancel()
 
 
-def dial_error(error: BaseException) -> DialError:
+def dial_error(error: BaseException | None) -> DialError:
     """What a failed endpoint's exception means for the backend: nothing, when the trouble is our own."""
     errno = getattr(getattr(error, "osError", None), "errno", None) or getattr(error, "errno", None)
     if isinstance(error, ConnectBindError) or errno in LOCAL_TROUBLE:

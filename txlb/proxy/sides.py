@@ -42,6 +42,7 @@ class Client:
 class Side(Protocol):
     """One end of a pair. `received` counts the bytes that came as Python objects, which linked ones do not."""
 
+    transport: Any
     pair: ProxyPair
     received = 0
 
@@ -74,6 +75,7 @@ class BackendSide(Side):
     """The connection that was opened to a backend. With TLS it counts as connected after the handshake."""
 
     ready = False
+    abandoned = False
 
     def __init__(self, pair: ProxyPair) -> None:
         self.pair = pair
@@ -85,8 +87,14 @@ class BackendSide(Side):
             self.handshakeCompleted()
 
     def handshakeCompleted(self) -> None:
-        self.ready = True
-        self.pair.connected(self)
+        if not self.abandoned:
+            self.ready = True
+            self.pair.connected(self)
+
+    def abandon(self) -> None:
+        """Give up during the handshake; the pair hears nothing more."""
+        self.abandoned = True
+        self.transport.abortConnection()
 
     def dataReceived(self, data: bytes) -> None:
         if not self.received:
@@ -101,7 +109,7 @@ class BackendSide(Side):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         if self.ready:
             self.pair.lost(self, reason)
-        else:
+        elif not self.abandoned:
             self.pair.dial_failed(DialError(Outcome.REFUSED, f"TLS handshake failed: {reason.getErrorMessage()}"))
 
 

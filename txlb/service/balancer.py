@@ -13,13 +13,14 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, inlineCallbacks
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
+from zope.interface import implementer
 
 from txlb import registry
 from txlb.clock import SteadyClock
 from txlb.echo import EchoFactory
 from txlb.events import BackendChanged, BackendDown, EventBus, Reloaded
 from txlb.health_checks.scheduler import Scheduler
-from txlb.interfaces import Outcome
+from txlb.interfaces import IAcceptor, Outcome
 from txlb.model.limits import Gauge, MakeGauge
 from txlb.model.pool import Pool
 from txlb.proxy.listener import Listener
@@ -159,7 +160,7 @@ class Balancer:
             self.listeners[spec.name] = listener
         else:
             listener.configure(spec, pool, engine)
-        acceptors = []
+        acceptors: list[Any] = []
         for description in spec.listen:
             bound = self.ports.bound[description]
             bound.hand_to(
@@ -237,6 +238,13 @@ class Balancer:
             "pools": {name: pool.snapshot() for name, pool in self.pools.items()},
         }
 
+    def measurements(self) -> dict[str, Any]:
+        """Counters and histograms beyond the snapshot, as plain data."""
+        return {
+            "pools": {name: pool.measurements() for name, pool in self.pools.items()},
+            "process": {"open": self.process.value, "limit": self.process.limit},
+        }
+
     # The end
 
     @inlineCallbacks
@@ -279,12 +287,19 @@ class Balancer:
         return emptied
 
 
+@implementer(IAcceptor)
 class _Plain:
     """Accepts on a port of Twisted's as Twisted does: for the echo servers."""
 
     def __init__(self, port: Any, factory: Any) -> None:
         self._port = port
-        port.startReading()
+        self.resume()
+
+    def pause(self) -> None:
+        self._port.stopReading()
+
+    def resume(self) -> None:
+        self._port.startReading()
 
     def release(self) -> Any:
         self._port.stopReading()

@@ -9,7 +9,7 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IListeningPort, IProtocol
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 
 from txlb.errors import TxlbError
@@ -33,7 +33,7 @@ class Doorway(Factory):
 
     def lead_to(self, factory: Factory) -> None:
         """Have that factory build the protocols, without a step in between."""
-        self.buildProtocol: Callable[[IAddress | None], IProtocol | None] = factory.buildProtocol  # type: ignore[method-assign]
+        self.buildProtocol = factory.buildProtocol  # type: ignore[method-assign]
 
 
 @define(eq=False)
@@ -43,7 +43,7 @@ class BoundPort:
     port: IListeningPort
     doorway: Doorway
     server: object = None
-    acceptor: IAcceptor | None = None
+    acceptor: Any = None
 
     def hand_to(self, server: object, factory: Factory, serve: Serve) -> None:
         """Have it served by `server` (any value that is equal only for the same service) from now on."""

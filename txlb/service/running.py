@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -71,27 +71,32 @@ class BalancerService(Service):
         if self._reactor.running:
             os._exit(self._exit_code)
 
-    def reload(self) -> Deferred[None] | None:
-        """Read the file again; what is wrong with it is logged, and the old configuration serves on."""
-        assert self.balancer is not None
-        try:
-            config = load_checked(self._config.file, self._reactor)
-        except ConfigError as error:
-            for problem in error.problems:
-                log.error("Not reloaded: {problem}", problem=str(problem))
-            return None
-        return self.balancer.reload(config).addCallbacks(self._reloaded, self._not_reloaded, [config])
+    def reload(self) -> Deferred[None]:
+        """Read the file again. What is wrong is logged, and the old configuration serves on."""
+        return self.read_again().addErrback(lambda failure: None)  # it was logged
 
-    def _reloaded(self, _: object, config: Config) -> None:
+    def read_again(self) -> Deferred[None]:
+        """Read the file again. Fails with ConfigError or PortUnavailable, which are logged, having changed nothing."""
+        return maybeDeferred(self._read_again).addErrback(self._not_reloaded)
+
+    @inlineCallbacks
+    def _read_again(self) -> Any:
+        assert self.balancer is not None
+        config = load_checked(self._config.file, self._reactor)
+        yield self.balancer.reload(config)
         for warning in config.warnings:
             log.warn("{warning}", warning=warning)
         log.info("Reloaded {file}", file=config.file)
 
-    def _not_reloaded(self, failure: Failure) -> None:
-        if failure.check(PortUnavailable):
+    def _not_reloaded(self, failure: Failure) -> Failure:
+        if isinstance(failure.value, ConfigError):
+            for problem in failure.value.problems:
+                log.error("Not reloaded: {problem}", problem=str(problem))
+        elif failure.check(PortUnavailable):
             log.error("Not reloaded: {reason}", reason=failure.getErrorMessage())
         else:
             log.failure("Not reloaded", failure)
+        return failure
 
     def drain(self) -> None:
         """Let the open connections end, then the process."""
