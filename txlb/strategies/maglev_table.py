@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Generator, Iterator
+from itertools import chain, islice
 from math import isqrt
 
 SIZES = (65537, 262147, 1000003, 4000037, 10000019)
@@ -43,26 +44,20 @@ def fill(preferences: list[Preference], weights: list[int], size: int) -> Genera
     skips = [skip for _, skip in preferences]
     left = size
     few = isqrt(size)
-    rounds = _rounds(weights)
+    turns = chain.from_iterable(_rounds(weights))
     spent = 0
-    turns: list[int] = []
+    yield
     while left > few:
-        if not turns:
-            turns = next(rounds)
         count = min(max(1, LOOKS * left // size), left - few)
-        now, turns = turns[:count], turns[count:]
-        _take(now, at, skips, size, taken, table)
-        spent += len(now) * size // left
-        left -= len(now)
+        _take(islice(turns, count), at, skips, size, taken, table)
+        spent += count * size // left
+        left -= count
         if spent >= LOOKS:
             spent = 0
             yield
     free = _free(taken, left)
     while free:
-        if not turns:
-            turns = next(rounds)
-        index, turns = turns[0], turns[1:]
-        _take_of_few(index, at, skips, size, free, table)
+        _take_of_few(next(turns), at, skips, size, free, table)
         spent += 2 * len(free)
         if spent >= LOOKS:
             spent = 0
@@ -70,7 +65,7 @@ def fill(preferences: list[Preference], weights: list[int], size: int) -> Genera
     return table
 
 
-def _take(turns: list[int], at: list[int], skips: list[int], size: int, taken: bytearray, table: array) -> None:
+def _take(turns: Iterator[int], at: list[int], skips: list[int], size: int, taken: bytearray, table: array) -> None:
     for index in turns:
         slot = at[index]
         if taken[slot]:

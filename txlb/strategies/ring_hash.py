@@ -31,6 +31,8 @@ FEW = 2_000
 
 _PER_DIGEST = 8
 
+_Change = tuple[Any, int, int]
+
 
 @define(slots=False, eq=False, kw_only=True)
 class RingHash(Hashing):
@@ -52,20 +54,19 @@ class RingHash(Hashing):
         return self._ring.walk(hashed)
 
     def _steps(self, backends: tuple, counts: dict[Any, int]) -> Iterator[None]:
-        before = self._counts
-        gone = sum(max(0, count - counts.get(backend, 0)) for backend, count in before.items())
-        new = sum(max(0, count - before.get(backend, 0)) for backend, count in counts.items())
-        if 4 * (gone + new) > sum(counts.values()):
+        less, more = _differences(self._counts, counts)
+        yield
+        if 4 * sum(stop - start for _, start, stop in less + more) > sum(counts.values()):
             ring = Ring()
             for backend, count in counts.items():
                 yield from self._change(ring.append, backend, 0, count)
             yield from ring.sort()
         else:
             ring = yield from self._ring.copy()
-            for backend, count in before.items():
-                yield from self._change(ring.remove, backend, counts.get(backend, 0), count)
-            for backend, count in counts.items():
-                yield from self._change(ring.add, backend, before.get(backend, 0), count)
+            for change in less:
+                yield from self._change(ring.remove, *change)
+            for change in more:
+                yield from self._change(ring.add, *change)
         if self._offered is backends:
             self._ring, self._counts = ring, counts
 
@@ -97,3 +98,10 @@ def _counts(backends: tuple) -> dict[Any, int]:
     while total * 100 > LARGEST * scale:
         scale *= 2
     return {backend: max(1, POINTS * backend.weight // scale) for backend in backends}
+
+
+def _differences(before: dict[Any, int], after: dict[Any, int]) -> tuple[list[_Change], list[_Change]]:
+    """Which points go and which come: (backend, from this number, to that one)."""
+    less = [(b, after.get(b, 0), count) for b, count in before.items() if after.get(b, 0) < count]
+    more = [(b, before.get(b, 0), count) for b, count in after.items() if before.get(b, 0) < count]
+    return less, more
