@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
             return 1
         to_stderr("")
         results.write(options.json or RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json")
-    show(results, Console())
+    show(results, Console() if sys.stdout.isatty() else Console(width=140))
     if options.plots:
         plots.write(results, options.plots)
     return 1 if results.failures else 0

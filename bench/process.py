@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from attrs import define, field
 
@@ -56,7 +57,7 @@ class Process:
         finally:
             os.sched_setaffinity(0, before)
 
-    def __enter__(self) -> Process:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -66,14 +67,10 @@ class Process:
         """Ask it to end, then make it; its children too. Returns its exit code."""
         if self.popen.poll() is None:
             self.popen.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 self.popen.wait(patience)
-            except subprocess.TimeoutExpired:
-                pass
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self.popen.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         for pipe in (self.popen.stdin, self.popen.stdout):
             if pipe:
                 pipe.close()

@@ -66,8 +66,9 @@ class Results:
         return sorted(found, key=lambda point: point or 0)
 
     def peers(self, scenario: str, metric: str) -> list[str]:
-        """Who has samples, in the order in which they came."""
-        return list(dict.fromkeys(key.peer for key in self.samples if (key.scenario, key.metric) == (scenario, metric)))
+        """Who has samples, in the order of the versions; strategies by name."""
+        found = {key.peer for key in self.samples if (key.scenario, key.metric) == (scenario, metric)}
+        return [peer for peer in self.versions if peer in found] + sorted(found - self.versions.keys())
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Each figure as plain values, for JSON."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from attrs import define, evolve, frozen
@@ -18,6 +19,7 @@ from bench.results import Results
 from bench.scenarios import Base, Running, Size, addresses
 
 START_LIMIT = 60.0
+Enter = Callable[[], AbstractContextManager[Running]]
 
 
 @frozen
@@ -103,7 +105,7 @@ class Runner:
             limit = machine.room(machine.raise_limit()) + 50
             plan = Plan(free_port(), addresses(backends, self.backend.port), limit, self.order.strategy)
             with Process(peer.command(plan, folder), self.cpus[0], folder / "log") as process:
-                wait_for(lambda: process.alive() or accepts("127.0.0.1", plan.port), START_LIMIT, f"{peer.name} is up")
+                wait_for(partial(_up, process, plan.port), START_LIMIT, f"{peer.name} is up")
                 yield self._running(peer.name, plan.port, process)
 
         return start
@@ -112,7 +114,9 @@ class Runner:
         return Running(name, port, process, self.folder, self.cpus[1], self.order.size)
 
 
-Enter = Callable[[], "ExitStack | contextmanager[Running]"]  # type: ignore[type-arg]
+def _up(process: Process, port: int) -> bool:
+    process.alive()
+    return accepts("127.0.0.1", port)
 
 
 def _constant(running: Running) -> Enter:

@@ -7,6 +7,8 @@ from rich.table import Table
 
 from bench.results import Key, Results
 
+NONE = "-"
+
 
 def number(value: float) -> str:
     """Three digits that count: 0.731, 25.6, 139, 2,133."""
@@ -20,12 +22,12 @@ def cell(results: Results, key: Key) -> str:
     """`25.6 ±8%`, and how many times HAProxy's and portforward's."""
     summary = results.summary(key)
     if summary is None:
-        return "–"
+        return NONE
     lines = [f"{number(summary.middle)} ±{summary.spread:.0%}"]
     for base in results.bases():
         found = results.ratio(key, base)
         if found is not None and base != key.peer and key.peer.startswith("txlb"):
-            lines.append(f"[dim]{found:.2f} × {base}[/dim]")
+            lines.append(f"[dim]{found:.2f} of {base}[/dim]")
     return "\n".join(lines)
 
 
@@ -51,7 +53,8 @@ def tables(results: Results) -> list[Table]:
 
 
 def _by_peer(results: Results, title: str, figures: list[tuple[str, str]]) -> Table:
-    peers = list(dict.fromkeys(peer for figure in figures for peer in results.peers(*figure)))
+    found = {peer for figure in figures for peer in results.peers(*figure)}
+    peers = [peer for peer in results.versions if peer in found]
     table = Table("", "unit", *peers, title=title, title_justify="left", show_lines=True)
     for scenario, metric in figures:
         words = results.metrics[scenario, metric]
@@ -64,11 +67,12 @@ def _by_peer(results: Results, title: str, figures: list[tuple[str, str]]) -> Ta
 
 def _strategies(results: Results, figures: list[tuple[str, str]]) -> Table:
     points = results.points(*figures[0]) if figures else []
-    heads = [f"{results.metrics[figure].title}: {point:,}" for figure in figures for point in points]
-    table = Table("strategy", *heads, title="Strategies, ns", title_justify="left")
+    heads = [f"{results.metrics[figure].title} {point:,}" for figure in figures for point in points]
+    title = "Strategies, ns: a pick; a pick with the load counted up and down (cycle)"
+    table = Table("strategy", *heads, title=title, title_justify="left")
     for name in results.peers(*figures[0]) if figures else []:
         values = [results.summary(Key(*figure, point, name)) for figure in figures for point in points]
-        table.add_row(name, *[number(value.middle) if value else "–" for value in values])
+        table.add_row(name, *[number(value.middle) if value else NONE for value in values])
     return table
 
 

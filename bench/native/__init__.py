@@ -31,9 +31,7 @@ class Backend(Process):
     """The backend of everybody, on every loopback address; `port` is given by the system unless named."""
 
     def __init__(self, folder: Path, cpu: int, port: int = 0) -> None:
-        super().__init__(
-            [folder / "backend", str(port)], cpu, folder / "backend.log", subprocess.PIPE, subprocess.PIPE
-        )
+        super().__init__([folder / "backend", str(port)], cpu, folder / "backend.log", subprocess.PIPE, subprocess.PIPE)
         self.port = int(read_line(self.popen.stdout, self))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import twisted
-
 from bench.peers import Peer, Plan
 
 
@@ -27,13 +27,14 @@ PEER = Peer(
 
 def main(port: str, host: str, backend: str) -> None:
     """Forward 127.0.0.1:`port` to `host`:`backend` until killed."""
-    from twisted.internet import reactor
+    from twisted.internet import reactor as installed
     from twisted.protocols.portforward import ProxyFactory
 
+    reactor: Any = installed
     factory = ProxyFactory(host, int(backend))
     factory.noisy = False
-    reactor.listenTCP(int(port), factory, backlog=4096, interface="127.0.0.1")  # type: ignore[attr-defined]
-    reactor.run()  # type: ignore[attr-defined]
+    reactor.listenTCP(int(port), factory, backlog=4096, interface="127.0.0.1")
+    reactor.run()
 
 
 if __name__ == "__main__":

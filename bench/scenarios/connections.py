@@ -1,4 +1,8 @@
-"""What a request costs as open connections grow: always 10 in flight, going round all connections in turn."""
+"""What a request costs as open connections grow, always 10 in flight.
+
+Twice: on 10 of the connections, the others idle beside them; and going round all of them in turn, where each request
+finds its connection's memory cold in the processor's caches.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +22,17 @@ class Connections(Base):
 
     def run(self, running: Running, point: int | None) -> dict[str, float]:
         """µs per request with `point` connections open."""
-        seconds = running.size.seconds
-        used, answers = spent(running, "closed", connections=point, inflight=10, seconds=seconds, limit=60)
-        return {"cpu": used / answers.done * 1e6}
+        seconds, count = running.size.seconds, point or 10
+        beside, few = spent(running, "closed", connections=10, idle=count - 10, inflight=10, seconds=seconds, limit=60)
+        around, all_of_them = spent(running, "closed", connections=count, inflight=10, seconds=seconds, limit=60)
+        return {"beside": beside / few.done * 1e6, "around": around / all_of_them.done * 1e6}
 
 
 SCENARIO = Connections(
     "connections",
     "a request's cost as open connections grow",
-    (Metric("cpu", "request, with so many connections open", "µs"),),
+    (
+        Metric("beside", "request, 10 busy, open connections", "µs"),
+        Metric("around", "request, all busy in turn, open connections", "µs"),
+    ),
 )
