@@ -19,7 +19,7 @@ from math import isqrt
 SIZES = (65537, 262147, 1000003, 4000037, 10000019)
 """Primes. The paper's two are 65537 and 655373; steps this wide rarely make a growing pool change over."""
 
-LOOKS = 15_000
+LOOKS = 12_000
 """Slots looked at in one step: about a millisecond."""
 
 Preference = tuple[int, int]
@@ -52,14 +52,14 @@ def fill(preferences: list[Preference], weights: list[int], size: int) -> Genera
         _take(islice(turns, count), at, skips, size, taken, table)
         spent += count * size // left
         left -= count
-        if spent >= LOOKS:
+        if 2 * spent >= LOOKS:
             spent = 0
             yield
     free = _free(taken, left)
     while free:
         _take_of_few(next(turns), at, skips, size, free, table)
         spent += 2 * len(free)
-        if spent >= LOOKS:
+        if 2 * spent >= LOOKS:
             spent = 0
             yield
     return table

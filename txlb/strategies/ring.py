@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 ARCS = 4096
@@ -18,21 +18,20 @@ _SHIFT = 52  # 64 bits less the 12 that number the arcs
 class Ring:
     """Points of 64 bits and who they belong to."""
 
-    __slots__ = ("_arcs", "_owners", "size")
+    __slots__ = ("_arcs", "_owners", "_shared", "size")
 
     def __init__(self) -> None:
         self._arcs: list[array] = [array("Q") for _ in range(ARCS)]
         self._owners: list[list[Any]] = [[] for _ in range(ARCS)]
+        self._shared: set[int] = set()
         self.size = 0
 
-    def copy(self) -> Generator[None, None, Ring]:
-        """Yields after each step; returns the copy."""
-        copy = Ring()
+    def copy(self) -> Ring:
+        """Shares each arc with this one until `add` or `remove` on the copy changes it. This one stays as it is."""
+        copy = Ring.__new__(Ring)
+        copy._arcs, copy._owners = self._arcs[:], self._owners[:]
+        copy._shared = set(range(ARCS))
         copy.size = self.size
-        for start in range(0, ARCS, 512):
-            copy._arcs[start : start + 512] = [arc[:] for arc in self._arcs[start : start + 512]]
-            copy._owners[start : start + 512] = [owners[:] for owners in self._owners[start : start + 512]]
-            yield
         return copy
 
     def append(self, owner: Any, points: list[int]) -> None:
@@ -57,18 +56,16 @@ class Ring:
     def add(self, owner: Any, points: Iterable[int]) -> None:
         """These points are the owner's from now on."""
         for point in points:
-            number = point >> _SHIFT
-            arc = self._arcs[number]
+            arc, owners = self._own(point >> _SHIFT)
             place = bisect_left(arc, point)
             arc.insert(place, point)
-            self._owners[number].insert(place, owner)
+            owners.insert(place, owner)
             self.size += 1
 
     def remove(self, owner: Any, points: Iterable[int]) -> None:
         """These points are the owner's no more."""
         for point in points:
-            number = point >> _SHIFT
-            arc, owners = self._arcs[number], self._owners[number]
+            arc, owners = self._own(point >> _SHIFT)
             place = bisect_left(arc, point)
             while owners[place] is not owner:
                 place += 1
@@ -86,3 +83,10 @@ class Ring:
         for number in range(first + 1, first + ARCS):
             yield from self._owners[number % ARCS]
         yield from owners[:place]
+
+    def _own(self, number: int) -> tuple[array, list[Any]]:
+        if number in self._shared:
+            self._shared.discard(number)
+            self._arcs[number] = self._arcs[number][:]
+            self._owners[number] = self._owners[number][:]
+        return self._arcs[number], self._owners[number]

@@ -62,7 +62,7 @@ class RingHash(Hashing):
                 yield from self._change(ring.append, backend, 0, count)
             yield from ring.sort()
         else:
-            ring = yield from self._ring.copy()
+            ring = self._ring.copy()
             for change in less:
                 yield from self._change(ring.remove, *change)
             for change in more:
