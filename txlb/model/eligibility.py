@@ -8,7 +8,7 @@ the operator left ready.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from attrs import frozen
 
@@ -71,3 +71,11 @@ def offer(backends: Iterable[Backend], panic_threshold: int) -> Offer:
             tier, eligible = backups, eligible_backups
     panic = len(eligible) * 100 < panic_threshold * len(tier)
     return Offer(tuple(tier if panic else eligible), panic, len(eligible), len(tier))
+
+
+def spares(backends: Iterable[Backend], exclude: Container[Backend]) -> list[Backend]:
+    """Eligible backups with room, the least loaded for its weight first."""
+    found = [
+        b for b in backends if b.spec.backup and b.eligible and b.weight and b.active < b.limit and b not in exclude
+    ]
+    return sorted(found, key=lambda b: (b.active / b.weight, b.name))

@@ -16,14 +16,14 @@ FAILURES = frozenset({Outcome.REFUSED.value, Outcome.CONNECT_TIMEOUT.value, Outc
 """Outcomes that speak against a backend, when they come before its first byte."""
 
 
+def is_bad(spec: OutlierSpec, backend: Backend) -> bool:
+    """Whether its failures in a row are enough."""
+    return 0 < spec.failures <= backend.failures
+
+
 def may_eject(spec: OutlierSpec, backend: Backend, ejected: int, available: int, total: int) -> bool:
-    """Whether its failures in a row are enough, and the rest of the pool (`ejected` and `available` of `total`) allows it."""
-    return (
-        0 < spec.failures <= backend.failures
-        and backend.eligible
-        and room_for_ejections(spec, total) > ejected
-        and available > (1 if backend.weight else 0)
-    )
+    """Whether the rest of the pool (`ejected` and `available` of `total`) allows it."""
+    return backend.eligible and room_for_ejections(spec, total) > ejected and available > (1 if backend.weight else 0)
 
 
 def room_for_ejections(spec: OutlierSpec, total: int) -> int:

@@ -1,4 +1,4 @@
-"""The door of the model: acquire, wait, observe, reconcile, steer, look.
+"""The door of the model: acquire, wait, reconcile, look; `txlb.model.steering` has how it is changed by name.
 
 A change of state marks the pool stale. The next `acquire`, or the next turn of the reactor, works out the new offer, so
 that nobody ineligible is ever handed out, and the strategies are told once a turn however much changed in it.
@@ -7,15 +7,16 @@ that nobody ineligible is ever handed out, and the strategies are told once a tu
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from txlb.events import BackendChanged, EventBus, Panic
+from txlb.events import EventBus, Panic
 from txlb.model import report
 from txlb.model.backend import Backend
 from txlb.model.chain import Chain
+from txlb.model.eligibility import spares
 from txlb.model.lease import Lease
 from txlb.model.limits import Gauge, MakeGauge
 from txlb.model.outliers import FAILURES
@@ -24,13 +25,14 @@ from txlb.model.queue import Queue, Ticket
 from txlb.model.rebuilds import Rebuilds
 from txlb.model.retry_budget import RetryBudget
 from txlb.model.roster import Roster
+from txlb.model.steering import Steered
 from txlb.registry import Registry
-from txlb.specs import BackendSpec, PoolSpec
+from txlb.specs import PoolSpec
 
 _NOBODY: frozenset[Backend] = frozenset()
 
 
-class Pool:
+class Pool(Steered):
     """A set of backends and the policy by which one of them is picked.
 
     What operators say at run time (`set_admin`, `set_weight`, `add`, `remove`) survives a reload. It lasts until the file
@@ -111,19 +113,6 @@ class Pool:
         self._queue.serve_soon()
         return ticket
 
-    def observe(self, name: str, ok: bool, reason: str, passive: bool = False) -> None:
-        """A verdict on a backend: an active check's, or with `passive` one that traffic gave. Ignores unknown names,
-        because a probe may come back after its backend left."""
-        backend = self._roster.backends.get(name)
-        if backend is None:
-            return
-        if not passive:
-            self._roster.observe(backend, ok, reason)
-        elif ok:
-            backend.failures = 0
-        else:
-            self._roster.failed(backend, reason)
-
     def reconcile(self, spec: PoolSpec) -> None:
         """A reload or a discovery update: become this spec. Surviving backends keep their state; the same spec again
         changes nothing. Raises what the registry raises for a strategy, before anything has changed."""
@@ -135,35 +124,6 @@ class Pool:
         self.spec = spec
         self._gauge.limit = spec.max_connections
         self.retries.spec = spec.retry_budget
-        self._apply_overrides()
-
-    def set_admin(self, name: str, state: str, by: str) -> None:
-        """`ready`, `drain` or `maint`. Raises KeyError for the name, ValueError for the state."""
-        self._overrides.set_admin(name, state)
-        self._operated(name, "admin", state, by)
-
-    def set_weight(self, name: str, weight: int, by: str) -> None:
-        """From 0 to 1000; 0 takes no new connections. Raises KeyError for the name, ValueError for the weight."""
-        self._overrides.set_weight(name, weight)
-        self._operated(name, "weight", str(weight), by)
-
-    def add(self, spec: BackendSpec, by: str) -> None:
-        """One more backend. Raises ValueError where there is one of that name, or for its weight."""
-        self._overrides.add(spec)
-        self._operated(spec.name, "added", spec.connect, by)
-
-    def remove(self, name: str, by: str) -> None:
-        """One backend less; its connections run to their end. Raises KeyError for the name."""
-        self._overrides.remove(name)
-        self._operated(name, "removed", "", by)
-
-    def overrides(self) -> dict[str, Any]:
-        """What operators said at run time, as plain data for another process."""
-        return self._overrides.export()
-
-    def restore(self, overrides: Mapping[str, Any]) -> None:
-        """Take over another process's `overrides()`."""
-        self._overrides.restore(overrides)
         self._apply_overrides()
 
     def set_remote(self, name: str, active: int) -> None:
@@ -237,9 +197,7 @@ class Pool:
         if self._stale:
             self._refresh()
         excluded = self.full.union(exclude)
-        if self.offered <= excluded:
-            return self._refuse("full" if self.offered else "no-backend")
-        lease = self._take(client, excluded, True)
+        lease = self._take_spare(excluded) if self.offered <= excluded else self._take(client, excluded, True)
         if lease is not None:
             self.retries.take()
             self.retried += 1
@@ -259,14 +217,28 @@ class Pool:
                 return self._refuse("no-pick")
             chain = self.chain
             backend = chain.pick(client, exclude, self.offered)
+        return self._lease(backend, chain.picked_by, retrying)
+
+    def _take_spare(self, exclude: set[Backend]) -> Lease | None:
+        """All on offer were tried in vain: a backup can save this connection before health checks know. No strategy
+        has a table of backups while primaries are eligible, so it is the least loaded one."""
+        for backend in spares(self.backends.values(), exclude):
+            if not self._gauge.take():
+                return self._refuse("pool-full")
+            if backend.gauge.take():
+                return self._lease(backend, "backup", True)
+            self._gauge.give()
+        return self._refuse("full" if self.offered else "no-backend")
+
+    def _lease(self, backend: Backend, strategy: str, retrying: bool) -> Lease:
         backend.own += 1
         backend.active += 1
         backend.total += 1
         if backend.active >= backend.limit:
-            self.full.add(backend)
-        if chain.observes_load:
-            chain.changed(backend)
-        return Lease(self, backend, chain.picked_by, retrying)
+            self._mark_full(backend)
+        if self.chain.observes_load:
+            self.chain.changed(backend)
+        return Lease(self, backend, strategy, retrying)
 
     def _refuse(self, reason: str) -> Lease | None:
         self.refusals[reason] += 1
@@ -278,10 +250,6 @@ class Pool:
             self.full.add(backend)
         else:
             self.full.discard(backend)
-
-    def _operated(self, name: str, what: str, value: str, by: str) -> None:
-        self._apply_overrides()
-        self._bus.publish(BackendChanged(self.name, name, what, value, by))
 
     def _apply_overrides(self) -> None:
         overrides = self._overrides

@@ -17,6 +17,9 @@ from txlb.model.chain import Chain
 SLICE = 0.005
 """Seconds for which steps run before the reactor gets its turn."""
 
+AT_START = 1.0
+"""Seconds that the first table may hold up the start of the program."""
+
 
 class Rebuilds:
     """`serve(chain)` is called when a chain's table is complete."""
@@ -53,16 +56,14 @@ class Rebuilds:
         if self._steps is None:
             self._serve(self._chain)
         else:
-            self._call = self._clock.callLater(0, self._slice)
+            self._call = self._clock.callLater(0, self._run, SLICE)
         return True
 
     def finish(self) -> None:
-        """Run what is left at once: for the first table, before anybody is served."""
-        if self._steps is not None:
-            for _ in self._steps:
-                pass
-            self.stop()
-            self._serve(self._chain)
+        """Run what is left at once, before anybody is served; what takes longer than a second goes on in slices."""
+        if self._call is not None:
+            self._call.cancel()
+            self._run(AT_START)
 
     def stop(self) -> None:
         """Drop what is unfinished."""
@@ -70,12 +71,12 @@ class Rebuilds:
             self._call.cancel()
         self._call = self._steps = None
 
-    def _slice(self) -> None:
+    def _run(self, seconds: float) -> None:
         self._call = None
-        until = self._clock.seconds() + SLICE
+        until = self._clock.seconds() + seconds
         for _ in self._steps or ():
             if self._clock.seconds() >= until:
-                self._call = self._clock.callLater(0, self._slice)
+                self._call = self._clock.callLater(0, self._run, SLICE)
                 return
         self._steps = None
         self._serve(self._chain)

@@ -24,7 +24,8 @@ WARMING_STEPS = 20
 
 
 class Roster:
-    """`backends` is ordered by name. `available` counts those eligible with a weight, `ejected` those ejected."""
+    """`backends` is ordered by name. `available` counts those eligible with a weight, `ejected` those ejected.
+    `judge` is called with a backend that failed too often in a row."""
 
     def __init__(
         self, spec: PoolSpec, clock: IReactorTime, bus: EventBus, make_gauge: MakeGauge, changed: Callable[[], None]
@@ -42,6 +43,7 @@ class Roster:
         self._warming: set[Backend] = set()
         self._warming_call: IDelayedCall | None = None
         self._stopped = False
+        self.judge = self.try_eject
 
     def find(self, name: str) -> Backend | None:
         """The backend of that name, also one that left and still has connections."""
@@ -92,11 +94,15 @@ class Roster:
     def failed(self, backend: Backend, reason: str) -> None:
         """A passive failure: traffic met the backend, and it was bad."""
         backend.failures += 1
+        if outliers.is_bad(self.spec.outliers, backend):
+            self.judge(backend, f"{backend.failures} failures in a row, the last one {reason}")
+
+    def try_eject(self, backend: Backend, reason: str) -> None:
+        """Eject it for as long as it has earned, if the pool can afford that."""
         spec = self.spec.outliers
         if outliers.may_eject(spec, backend, self.ejected, self.available, len(self.backends)):
-            number, seconds = outliers.next_ejection(spec, backend, self._clock.seconds())
-            backend.ejections = number
-            self.eject(backend, seconds, f"{backend.failures} failures in a row, the last one {reason}")
+            backend.ejections, seconds = outliers.next_ejection(spec, backend, self._clock.seconds())
+            self.eject(backend, seconds, reason)
 
     def eject(self, backend: Backend, seconds: float, reason: str) -> None:
         """Leave it out for so long. Whether the pool can afford it is the caller's business."""
