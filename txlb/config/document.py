@@ -68,6 +68,10 @@ class Node:
         return self.value
 
 
+_NO_KEY = Node(0, 0, None)
+"""Stands for a key that cannot be one; what it leads to is dropped."""
+
+
 def compose(text: str, report: Report) -> Node | None:
     """The document in `text`, or None when it holds nothing; what is wrong goes to `report`."""
     if found := _UNPRINTABLE.search(text):
@@ -100,8 +104,9 @@ def resolve(text: str) -> Any:
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:
     message = f"not valid YAML: {error.problem}"
-    if error.context and error.context_mark and error.problem_mark:
-        message += f" ({error.context} from line {error.context_mark.line + 1})"
+    begun = error.context_mark.line if error.context_mark else None
+    if error.context and begun is not None and error.problem_mark and begun != error.problem_mark.line:
+        message += f" ({error.context} that begins in line {begun + 1})"
     lines = text.splitlines()
     line = lines[error.problem_mark.line] if error.problem_mark and error.problem_mark.line < len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
@@ -199,11 +204,13 @@ class _Composer:
     def _as_key(self, node: Node) -> Node:
         if isinstance(node.value, dict | list):
             self.report.problem(node.line, node.column, self._path(), "a key must be text")
-            return Node(node.line, node.column, None)
+            return _NO_KEY
         return node
 
     def _enter(self, inside: _Open, key: Node, node: Node) -> None:
-        if key.value is None and not key.text and not isinstance(key.value, str):
+        if key is _NO_KEY:
+            return
+        if key.value is None and not key.text:
             self.report.problem(key.line, key.column, self._path(above=True), "a key is missing before the colon")
         elif key.text == "<<":
             inside.merged += node.value if isinstance(node.value, list) else [node]

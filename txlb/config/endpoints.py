@@ -137,7 +137,10 @@ def parse_endpoint(description: str, side: str) -> Endpoint:
         raise ValueError(f"must be an endpoint string such as {example}, not {description!r}")
     form = _FORMS.get((side, kind[0]))
     if form is not None:
-        return Endpoint(kind[0], (), _named(form, arguments, side))
+        values = _named(form, arguments, side)
+        if kind[0] == "unix":
+            _socket_path(values[form.needed[0]])
+        return Endpoint(kind[0], (), values)
     other = CLIENT if side == SERVER else SERVER
     if (other, kind[0]) in _FORMS:
         verb = "connected to" if side == CLIENT else "listened on"
@@ -206,8 +209,8 @@ def _lockfile(key: str, value: str, side: str) -> None:
         raise ValueError(f"the {key} must be 0 or 1, not {value!r}")
 
 
-def _path(key: str, value: str, side: str) -> None:
-    length = len(value.encode("utf-8", "surrogatepass"))
+def _socket_path(path: str) -> None:
+    length = len(path.encode("utf-8", "surrogatepass"))
     if length > _LONGEST_UNIX_PATH:
         raise ValueError(f"the path of a UNIX socket has at most {_LONGEST_UNIX_PATH} bytes, not {length}")
 
@@ -225,6 +228,5 @@ _CHECKS: Mapping[str, Callable[[str, str, str], None]] = {
     "backlog": _number,
     "mode": _mode,
     "lockfile": _lockfile,
-    "address": _path,
     "bindAddress": _address,
 }

@@ -35,8 +35,14 @@ def _options_hold(spot: Spot, name: str, cls: type, options: Mapping[str, Spot],
         options[key].wrong(unknown_key(key, [*known, *fixed]))
     wrong = check(cls, {key: inner.plain() for key, inner in options.items() if key in known})
     for problem in wrong:
-        if problem.option in options:
-            options[problem.option].wrong(problem.message)
+        culprit = problem.option or _named_in(problem.message, options)
+        if culprit in options:
+            options[culprit].wrong(problem.message)
         else:
             spot.wrong(f"{name}: {problem}")
     return not wrong and not unknown
+
+
+def _named_in(message: str, options: Mapping[str, Spot]) -> str:
+    """The option that a message of an attrs validator is about: it begins with the name in quotes."""
+    return next((key for key in options if message.startswith(f"'{key}' ")), "")

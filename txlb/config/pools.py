@@ -39,7 +39,8 @@ def strategy(spot: Spot) -> StrategySpec | None:
         return StrategySpec(chosen) if options_hold(spot, spot.reading.strategies, chosen, {}, ()) else None
     found = spot.fields()
     if "name" not in found:
-        raise ValueError("name is missing")
+        spot.missing("name")
+        return None
     at = found.pop("name")
     named_so = at.take(name)
     if named_so is None or not options_hold(at, spot.reading.strategies, named_so, found, ("name",)):

@@ -88,6 +88,10 @@ class Spot:
         """Write a problem down at this place."""
         self.reading.problem(self.node.line, self.node.column, self.path, message)
 
+    def missing(self, key: str) -> None:
+        """Write down that a key of this mapping is not given."""
+        self.reading.problem(self.node.line, self.node.column, step(self.path, key), "is missing")
+
     def warn(self, message: str) -> None:
         """Write a warning down at this place."""
         self.reading.warnings.append(

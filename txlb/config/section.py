@@ -54,7 +54,7 @@ def read_fields(
             sound = False
     for field in known.values():
         if field.required and field.key not in found:
-            spot.wrong(f"{field.key} is missing")
+            spot.missing(field.key)
             sound = False
     return values if sound else None
 

@@ -39,10 +39,7 @@ def decode(data: bytes, file: str) -> str:
 def _read(path: str) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # O_NONBLOCK: a FIFO must not hang a reload
     with open(descriptor, "rb") as stream:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise ValueError("it is a directory")
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is not an ordinary file")
         data = stream.read(MOST_BYTES + 1)
     if len(data) > MOST_BYTES:
