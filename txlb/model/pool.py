@@ -73,8 +73,7 @@ class Pool(Steered):
         self._rebuilds = Rebuilds(clock, self.chain, self._serve_from)
         self._roster = Roster(spec, clock, bus, make_gauge, self._touched)
         self._roster.reconcile(spec, self._overrides.specs(), {}, {})
-        self._refresh()
-        self._rebuilds.tell()
+        self._settle()
         self._rebuilds.finish()
 
     @property
@@ -180,9 +179,7 @@ class Pool(Steered):
         self._queue.stop()
         self._rebuilds.stop()
         self._roster.stop()
-        if self._settling is not None:
-            self._settling.cancel()
-            self._settling = None
+        self._forget_settling()
 
     def _acquire_first(self, client: Any) -> Lease | None:
         if self._stale:
@@ -262,11 +259,16 @@ class Pool(Steered):
             self._settling = self._clock.callLater(0, self._settle)
 
     def _settle(self) -> None:
-        self._settling = None
+        self._forget_settling()
         if self._stale:
             self._refresh()
         self._rebuilds.tell()
         self._queue.serve_soon()
+
+    def _forget_settling(self) -> None:
+        if self._settling is not None and self._settling.active():
+            self._settling.cancel()
+        self._settling = None
 
     def _refresh(self) -> None:
         """Work out the new offer."""
