@@ -7,7 +7,8 @@ import time
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.config.fakes import LISTENER, POOL, options_of, problems, read
-from txlb.config.document import DEEPEST, resolve
+from txlb.config.document import DEEPEST
+from txlb.config.nodes import resolve
 
 
 class Resolve(SynchronousTestCase):

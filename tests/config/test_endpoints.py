@@ -8,7 +8,8 @@ from twisted.internet.endpoints import _parse, quoteStringArgument
 from twisted.trial.unittest import SynchronousTestCase
 
 from txlb.config import check_target
-from txlb.config.endpoints import CLIENT, SERVER, parse_endpoint, split
+from txlb.config.endpoint_forms import CLIENT, SERVER
+from txlb.config.endpoints import parse_endpoint, split
 
 _BACKSLASH = "\\"
 

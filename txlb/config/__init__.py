@@ -1,9 +1,9 @@
 """The configuration: YAML in, one frozen `txlb.specs.Config` out, or every problem at once with its line.
 
     source    bytes to text            what can be wrong with a file
-    document  text to nodes            YAML, with the place of every value; bounded
+    document  nodes                    text to values: YAML, with the place of each; bounded
     reading   the pass                 problems, places, and a `Spot` for each value
-    scalars   endpoints  plugins       parsers of single values
+    scalars   endpoints(_forms) plugins    parsers of single values
     section   tables of fields         parsers of mappings
     pools     top                      the tables themselves: the format is there to be read
 

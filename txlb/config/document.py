@@ -3,9 +3,8 @@
 The tree is composed from PyYAML's events, not with its constructors, so that no tag ever makes an object, and in a loop
 that counts: nesting, values, and what aliases multiply them to are bounded, hence so is the time.
 
-Scalars follow YAML 1.2's core schema rather than PyYAML's 1.1, whose `on`, `1:30` and `010` surprise: those are text
-here, and so a clear error wherever a number or a flag is wanted. Keys are always text, as written. A value under a key
-stands where its key stands, since that is what a reader of an error looks for.
+Keys are always text, as written. A value under a key stands where its key stands, since that is what a reader of an
+error looks for.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any, NoReturn, Protocol
 import yaml
 from attrs import define, field
 
+from txlb.config.nodes import Node, place_in, resolve
 from txlb.config.words import step
 
 MOST_VALUES = 250_000
@@ -27,12 +27,6 @@ DEEPEST = 32
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_WORDS: dict[str, Any] = dict.fromkeys(("", "~", "null", "Null", "NULL"))
-_WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
-_WORDS |= dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan"))
-_WORDS |= dict.fromkeys((".inf", "+.inf", ".Inf", ".INF"), float("inf")) | {"-.inf": float("-inf")}
 
 
 class Report(Protocol):
@@ -43,29 +37,6 @@ class Report(Protocol):
 
     def fail(self, line: int, column: int, path: str, message: str) -> NoReturn:
         """Go no further."""
-
-
-@define(eq=False, slots=True)
-class Node:
-    """A value and where it stands, counted from 1. `text` is a scalar as written, `size` the values in it."""
-
-    line: int
-    column: int
-    value: Any
-    text: str = ""
-    size: int = 1
-
-    def at(self, line: int, column: int) -> Node:
-        """The same value standing elsewhere."""
-        return Node(line, column, self.value, self.text, self.size)
-
-    def plain(self) -> Any:
-        """The value without places."""
-        if isinstance(self.value, dict):
-            return {key: node.plain() for key, node in self.value.items()}
-        if isinstance(self.value, list):
-            return [node.plain() for node in self.value]
-        return self.value
 
 
 _NO_KEY = Node(0, 0, None)
@@ -84,22 +55,9 @@ def compose(text: str, report: Report) -> Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         report.fail(mark.line + 1 if mark else 0, mark.column + 1 if mark else 0, "", _syntax(error, text))
+    except yaml.YAMLError as error:
+        report.fail(0, 0, "", f"not valid YAML: {error}")
     return composer.root
-
-
-def place_in(text: str, index: int) -> tuple[int, int]:
-    """The line and column of a character."""
-    before = text[:index]
-    return before.count("\n") + 1, index - before.rfind("\n")
-
-
-def resolve(text: str) -> Any:
-    """What an unquoted scalar means."""
-    if text in _WORDS:
-        return _WORDS[text]
-    if _INT.fullmatch(text):
-        return int(text)
-    return float(text) if len(text) < 40 and _FLOAT.fullmatch(text) else text
 
 
 def _syntax(error: yaml.MarkedYAMLError, text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 from attrs import define, field, frozen
 
-from txlb.config.document import Node
+from txlb.config.nodes import Node
 from txlb.config.words import clip, step
 from txlb.errors import ConfigError, Problem
 from txlb.registry import Registry

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import string
 
-from txlb.config.endpoints import SERVER, parse_endpoint, server_endpoint
+from txlb.config.endpoint_forms import SERVER
+from txlb.config.endpoints import parse_endpoint, server_endpoint
 from txlb.config.pools import CONNECTIONS, pools
 from txlb.config.reading import Spot
 from txlb.config.scalars import duration, integer, list_of, name, one_of, some_time, text
