@@ -6,12 +6,15 @@ import ast
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from twisted.application.service import IServiceMaker
 from twisted.plugin import IPlugin, getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
 import txlb
+from txlb.config import parse
+from txlb.interfaces import IStrategy, Measure
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,7 +38,7 @@ class SourceTests(SynchronousTestCase):
                         self.assertIn(statement.module, ("twisted.application.service", "txlb.plugin"))
                     elif not isinstance(statement, ast.Expr):  # a docstring
                         self.assertIsInstance(statement, ast.Assign)
-                        self.assertIsInstance(statement.value, ast.Call)
+                        self.assertIsInstance(statement.value, ast.Call | ast.Constant)
 
     def test_both_services_are_found(self) -> None:
         """`twist txlb` and `twist txecho`, each with its module and a line of help."""
@@ -64,6 +67,28 @@ class SourceTests(SynchronousTestCase):
         self.assertTrue((ROOT / config).is_file())
         self.assertRegex(readme, r"bin/trial tests\b")
         self.assertIn(f"install -q -e '.[{extra}]'", (ROOT / ".ci" / "run").read_text())
+
+    def test_readme_strategy_works(self) -> None:
+        """The strategy in the README is one: it follows the fastest answer and skips what is excluded."""
+        [code] = re.findall(r"```python\n(.*?class Fastest.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+        names: dict[str, Any] = {}
+        exec(code, names)
+        strategy = names["Fastest"]()
+        self.assertTrue(IStrategy.providedBy(strategy))
+        slow, fast = object(), object()
+        strategy.rebuild((slow, fast))
+        strategy.measured(slow, Measure.FIRST_BYTE, 0.2)
+        strategy.measured(fast, Measure.FIRST_BYTE, 0.1)
+        self.assertIs(strategy.pick(None), fast)
+        self.assertIs(strategy.pick(None, exclude={fast}), slow)
+        strategy.rebuild((slow,))
+        self.assertIs(strategy.pick(None), slow)
+        self.assertIsNone(strategy.pick(None, exclude={slow}))
+
+    def test_readme_configurations_are_valid(self) -> None:
+        """What the README shows can be copied."""
+        for number, text in enumerate(re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)):
+            parse(text, f"README.md example {number}")
 
     def test_every_room_is_a_package(self) -> None:
         """A folder without an `__init__.py` would be left out of the wheel."""
