@@ -1,6 +1,6 @@
 """The engine that is made of Twisted's own transports: every reactor, every platform, every kind of endpoint.
 
-It links nothing: bytes pass through the two Protocols, and each transport is registered as the other's producer. Its
+It links nothing: bytes pass through the two Protocols, and each side is the producer of the other's transport. Its
 limits are those of Twisted's transports:
 
 - one whose reading is paused hears of no reset; the pair asks `broken` from time to time;

@@ -193,19 +193,19 @@ class ProxyPair:
         if self._engine.links:
             self._engine.link(client, backend)
         else:
-            self._couple(client, backend)
+            self._couple(self.client_side, side)
 
-    def _couple(self, client: Any, backend: Any) -> None:
-        """Let bytes pass through the Protocols, each transport being the other's producer."""
+    def _couple(self, client: ClientSide, backend: BackendSide) -> None:
+        """Let bytes pass through the Protocols, each side being the producer of the other's transport."""
         if self._early_size > EARLY_LIMIT:
             client.resumeProducing()
-        client.registerProducer(backend, True)
-        backend.registerProducer(client, True)
+        client.transport.registerProducer(backend, True)
+        backend.transport.registerProducer(client, True)
         if self._early:
-            backend.writeSequence(self._early)
+            backend.transport.writeSequence(self._early)
             self._early = None
         if self._client_ended:
-            self._half_close(backend)
+            self._half_close(backend.transport)
 
     def client_data(self, data: bytes) -> None:
         """The client sent something."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IHandshakeListener, ISSLTransport
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IHandshakeListener, IPushProducer, ISSLTransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -38,13 +38,26 @@ class Client:
         return getattr(self.address, "port", 0)
 
 
-@implementer(IHalfCloseableProtocol)
+@implementer(IHalfCloseableProtocol, IPushProducer)
 class Side(Protocol):
-    """One end of a pair. `received` counts the bytes that came as Python objects, which linked ones do not."""
+    """One end of a pair. `received` counts the bytes that came as Python objects, which linked ones do not.
+
+    It is the producer of the other side's transport, in place of its own transport: that one would answer the other's
+    loss (`stopProducing`) by closing at its leisure, where it is the pair that decides between a close and a reset.
+    """
 
     transport: Any
     pair: ProxyPair
     received = 0
+
+    def pauseProducing(self) -> None:
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The other side is lost; the pair hears of that too."""
 
     def readConnectionLost(self) -> None:
         self.pair.read_ended(self)
