@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from txlb.config.reading import Spot
-from txlb.config.section import unknown_key
+from txlb.config.words import nearest
 from txlb.errors import BrokenPlugin, UnknownPlugin
 from txlb.options import check, describe
 from txlb.registry import Registry
@@ -32,7 +32,8 @@ def _options_hold(spot: Spot, name: str, cls: type, options: Mapping[str, Spot],
     known = [option.name for option in describe(cls)]
     unknown = [key for key in options if key not in known]
     for key in unknown:
-        options[key].wrong(unknown_key(key, [*known, *fixed]))
+        has = f"its options: {', '.join(known)}" if known else "it has no options"
+        options[key].wrong(f"unknown option of {name}{nearest(key, [*known, *fixed])} ({has})")
     wrong = check(cls, {key: inner.plain() for key, inner in options.items() if key in known})
     for problem in wrong:
         culprit = problem.option or _named_in(problem.message, options)
