@@ -154,6 +154,10 @@ class Dial(Factory):
 
     def _connected(self, protocol: Any) -> None:
         self._deferred = None
+        if isinstance(protocol.transport, FileDescriptor):
+            # Twisted's endpoints put a wrapper between, which forgets IHalfCloseableProtocol where the protocol is an
+            # IHandshakeListener too.
+            protocol.transport.protocol = protocol
 
     def _failed(self, failure: Failure) -> None:
         self._deferred = None
