@@ -165,6 +165,37 @@ class RebuildTests(SynchronousTestCase):
         self.assertEqual(w.pool.acquire(None).strategy, "slow")
         self.assertEqual(w.pool.snapshot()["strategy"], "slow")
 
+    def test_new_strategy_knows_the_load(self):
+        """What was acquired while its table was being built is told to a new strategy when it takes over."""
+        w = world(*self.names, strategy="turns")
+        self.patch(Slow, "clock", w.clock)
+        w.pool.reconcile(spec(*self.names, strategy="slow watcher"))
+        w.one_turn()
+        name = w.pool.acquire(None).backend.name
+        for _ in range(20):
+            w.one_turn()
+        self.assertIn(("changed", name, 1), w.strategy(1).told)
+
+    def test_endless_first_table(self):
+        """A first table that is never done holds up the start for a second only; the next strategy serves."""
+
+        class Endless(Slow):
+            def rebuild(self, backends):
+                while True:
+                    w.clock.rightNow += 0.01
+                    yield
+
+        self.patch(Slow, "clock", None)
+        w = world("a", strategy="slow turns")
+        self.patch(Slow, "rebuild", Endless.rebuild)
+        w.pool._rebuilds.replace(w.pool.chain)
+        w.pool._rebuilds.tell()
+        w.pool._rebuilds.finish()
+        self.assertAlmostEqual(w.clock.seconds(), 1.0, 1)
+        self.assertEqual(w.pool.acquire(None).backend.name, "a")
+        w.pool.stop()
+        self.assertEqual(w.clock.getDelayedCalls(), [])
+
     def test_raising_step(self):
         """A step that raises is reported; the rest of the chain gets its table."""
 

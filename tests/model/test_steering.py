@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.model.fakes import spec, specs, world
 from txlb.events import BackendChanged, BackendEjected
+from txlb.model.limits import Gauge
 from txlb.specs import BackendSpec, HealthSpec, OutlierSpec
 
 
@@ -65,6 +66,19 @@ class ReconcileTests(SynchronousTestCase):
         self.assertEqual(w.backend("a").active, 1)
         lease.release("ok")
         self.assertEqual((w.backend("a").active, w.backend("a").outcomes["ok"]), (0, 1))
+
+    def test_forgotten_when_other_workers_are_done(self):
+        """One that left is kept while other workers hold it, and no longer."""
+        w = world("a")
+        before = w.backend("a")
+        w.pool.set_remote("a", 2)
+        w.pool.reconcile(spec())
+        w.pool.reconcile(spec("a"))
+        self.assertIs(w.backend("a"), before)
+        w.pool.reconcile(spec())
+        w.pool.set_remote("a", 0)
+        w.pool.reconcile(spec("a"))
+        self.assertIsNot(w.backend("a"), before)
 
     def test_removed_while_ejected(self):
         """Its timer goes with it."""
@@ -219,3 +233,21 @@ class SpareTests(SynchronousTestCase):
             lease.connected(0.1)
         self.assertEqual(w.pool.acquire(None, tried).backend.name, "z")
         self.assertIsNone(w.pool.acquire(None, tried))
+
+    def test_filled_by_other_workers(self):
+        """A backup whose shared gauge refuses is passed over, and nothing stays counted."""
+
+        class Shared(Gauge):
+            def __init__(self, name):
+                super().__init__()
+                self.name = name
+
+            def take(self):
+                return self.name != "y" and super().take()
+
+        backups = (BackendSpec(name, f"tcp:{name}:1", backup=True) for name in "yz")
+        w = world("a", *backups, make_gauge=lambda name, limit: Shared(name))
+        tried = frozenset({w.backend("a")})
+        self.assertEqual(w.pool.acquire(None, tried).backend.name, "z")
+        self.assertIsNone(w.pool.acquire(None, tried | {w.backend("z")}))
+        self.assertEqual((w.pool.open, w.pool.refusal), (1, "full"))

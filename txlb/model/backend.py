@@ -130,4 +130,5 @@ class Backend:
         self.counter.reset()
         self.health_reason = ""
         self.failures = 0
+        self.ejections = 0
         self.recovered_at = None

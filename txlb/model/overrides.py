@@ -52,7 +52,11 @@ class Overrides:
     def set_admin(self, name: str, state: str) -> None:
         """Raises KeyError, or ValueError for a state that there is none of."""
         self._must_have(name)
-        self.admin[name] = AdminState(state)
+        wanted = AdminState(state)
+        if wanted is AdminState.READY:
+            self.admin.pop(name, None)
+        else:
+            self.admin[name] = wanted
 
     def set_weight(self, name: str, weight: int) -> None:
         """Raises KeyError, or ValueError for a weight out of range."""

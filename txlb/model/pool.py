@@ -282,5 +282,9 @@ class Pool(Steered):
             self._bus.publish(Panic(self.name, offer.panic, offer.eligible, offer.total))
 
     def _serve_from(self, chain: Chain) -> None:
-        self.chain = chain
+        if chain is not self.chain:
+            self.chain = chain
+            if chain.observes_load:  # what changed while its table was built was told to the old one
+                for backend in self.offered:
+                    chain.changed(backend)
         self._queue.serve_soon()
