@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.model.fakes import spec, specs, world
@@ -9,7 +11,7 @@ from txlb.events import BackendDown, BackendEjected, BackendReturned, BackendUp
 from txlb.interfaces import Outcome
 from txlb.model.health import HealthCounter
 from txlb.model.states import HealthState
-from txlb.specs import HealthSpec, OutlierSpec
+from txlb.specs import BackendSpec, HealthSpec, OutlierSpec
 
 FAILING = ("refused", "connect-timeout", "reset-by-backend")
 
@@ -30,6 +32,20 @@ class CounterTests(SynchronousTestCase):
         counter.observe(True, 2, 3)
         flips = [counter.observe(ok == "+", 2, 3) for ok in "--+---" + "+-++"]
         self.assertEqual(flips, [False] * 5 + [True] + [False] * 3 + [True])
+
+    @settings(max_examples=200, deadline=None, database=None)
+    @given(verdicts=st.lists(st.booleans(), max_size=60), rise=st.integers(1, 4), fall=st.integers(1, 4))
+    def test_as_the_last_verdicts_say(self, verdicts, rise, fall):
+        """After any verdicts the state is that of a plain reading of the rule: so many alike at the end, or as before."""
+        counter = HealthCounter()
+        state = None
+        for end in range(1, len(verdicts) + 1):
+            verdict, before = verdicts[end - 1], state
+            alike = verdicts[max(0, end - (rise if verdict else fall)) : end]
+            if state is None or (len(alike) == (rise if verdict else fall) and set(alike) == {verdict}):
+                state = verdict
+            self.assertEqual(counter.observe(verdict, rise, fall), state is not before)
+            self.assertIs(counter.state, HealthState.UP if state else HealthState.DOWN)
 
     def test_flapping_never_flips(self):
         """One that alternates stays what it was."""
@@ -237,6 +253,31 @@ class EjectionTests(SynchronousTestCase):
         for _ in range(3):
             w.pool.observe("a", False, "refused", passive=True)
         self.assertEqual(w.backend("a").reason, "ejected: 3 failures in a row, the last one refused")
+
+    def test_share_holds_of_those_drained(self):
+        """An ejection beyond the share is ended also where the backend could take nothing anyway."""
+        w = self.world("ab")
+        self.fail(w, "a")
+        w.pool.set_admin("a", "maint", "test")
+        w.pool.reconcile(spec("a", outliers=w.pool.spec.outliers))
+        w.turn()
+        self.assertEqual((w.backend("a").outlier, w.clock.getDelayedCalls()), ("ok", []))
+
+    def test_another_address_is_not_ejected(self):
+        """An ejection concerns the address that failed."""
+        w = self.world("ab")
+        self.fail(w, "a")
+        moved = [BackendSpec(name, "tcp:elsewhere:1") for name in "ab"]
+        w.pool.reconcile(spec(*moved, outliers=w.pool.spec.outliers))
+        self.assertEqual((w.backend("a").outlier, w.backend("a").ejections), ("ok", 0))
+
+    def test_verdicts_after_stop(self):
+        """A probe that comes back after `stop` does no harm."""
+        w = self.world()
+        self.fail(w, "a")
+        w.pool.stop()
+        w.pool.observe("a", True, "late")
+        self.assertEqual((w.backend("a").outlier, w.clock.getDelayedCalls()), ("ok", []))
 
     def test_no_timer_after_stop(self):
         """Leases that end after `stop` start nothing."""

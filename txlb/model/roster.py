@@ -132,8 +132,8 @@ class Roster:
         """Cancel all timers and start none any more."""
         self._stopped = True
         for call in self._returns.values():
-            call.cancel()
-        self._returns.clear()
+            if call.active():
+                call.cancel()
         if self._warming_call is not None:
             self._warming_call.cancel()
             self._warming_call = None
@@ -175,10 +175,9 @@ class Roster:
 
     def _end_excess(self) -> None:
         while self.ejected:
-            useful = not self.available
-            if not useful and self.ejected <= outliers.room_for_ejections(self.spec.outliers, len(self.backends)):
-                return
-            out = [b for b in self._returns if not useful or (b.weight and is_eligible_but_for_ejection(b))]
+            out = list(self._returns)
+            if self.ejected <= outliers.room_for_ejections(self.spec.outliers, len(self.backends)):
+                out = [] if self.available else [b for b in out if b.weight and is_eligible_but_for_ejection(b)]
             if not out:
                 return
             self.end_ejection(min(out, key=lambda b: b.ejected_until), "the pool needs it")
