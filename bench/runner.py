@@ -106,7 +106,10 @@ class Runner:
             plan = Plan(free_port(), addresses(backends, self.backend.port), limit, self.order.strategy)
             with Process(peer.command(plan, folder), self.cpus[0], folder / "log") as process:
                 wait_for(partial(_up, process, plan.port), START_LIMIT, f"{peer.name} is up")
-                yield self._running(peer.name, plan.port, process)
+                running = self._running(peer.name, plan.port, process)
+                with running.load("closed", connections=1, seconds=0.05) as load:
+                    load.work()
+                yield running
 
         return start
 

@@ -31,8 +31,8 @@ class Metric:
 class Size:
     """How much: the full size, or the quick one."""
 
-    seconds: float = 1.5
-    open_loop: float = 8.0
+    seconds: float = 0.7
+    open_loop: float = 5.0
     rate: int = 2000
     megabytes: int = 1024
     connections: int = 9900
