@@ -32,6 +32,7 @@ class Timed:
     measure: Literal["connect", "first-byte"] = "connect"
     decay: Seconds = _TEN
     size: int = field(default=5, validator=validators.ge(1))
+    zones: tuple[str, ...] = ()
 
 
 @implementer(IStrategy)

@@ -16,7 +16,7 @@ class Resolve(SynchronousTestCase):
 
     def test_numbers(self) -> None:
         """Decimal integers and floats are numbers."""
-        cases = {"0": 0, "12": 12, "-3": -3, "+4": 4, "1.5": 1.5, "1e3": 1000.0, ".5": 0.5, "2.": 2.0}
+        cases = {"0": 0, "12": 12, "-3": -3, "+4": 4, "1.5": 1.5, "1.5e+3": 1500.0, ".5": 0.5, "2.": 2.0}
         for text, value in cases.items():
             self.assertEqual((resolve(text), type(resolve(text))), (value, type(value)), text)
 
@@ -28,7 +28,24 @@ class Resolve(SynchronousTestCase):
 
     def test_surprises_of_yaml_1_1_are_text(self) -> None:
         """Sexagesimals, octals, dates and flags by other names stay what was written."""
-        for text in ("1:30", "010", "0x1F", "0o17", "1_000", "2026-01-01", "yes", "on", "No", "9" * 50, "1e", "."):
+        for text in (
+            "1:30",
+            "010",
+            "0x1F",
+            "0o17",
+            "1_000",
+            "2026-01-01",
+            "1e3",
+            "0E0",
+            "1.5e3",
+            "-.5",
+            "yes",
+            "on",
+            "No",
+            "9" * 50,
+            "1e",
+            ".",
+        ):
             self.assertEqual(resolve(text), text)
 
 
@@ -163,5 +180,8 @@ class Aliases(SynchronousTestCase):
 
     def test_anchored_options(self) -> None:
         """Options behind an alias reach the plugin as plain values."""
-        text = LISTENER + "pools: {p: {backends: ['tcp:a:1'], retries: &n 4, strategy: {name: timed, size: *n}}}"
-        self.assertEqual(options_of(read(text)), {"size": 4})
+        text = (
+            LISTENER
+            + "pools: {p: {backends: ['tcp:a:1'], retries: &n 4, strategy: {name: timed, size: *n, zones: [a, 'b']}}}"
+        )
+        self.assertEqual(options_of(read(text)), {"size": 4, "zones": ["a", "b"]})

@@ -15,7 +15,7 @@ from tests.config.fakes import LISTENER, POOL, read
 from txlb import specs
 from txlb.errors import ConfigError
 
-steady = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+steady = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """For a machine that others use too: no verdict on wall-clock time."""
 
 names = st.text(

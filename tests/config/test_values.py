@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 import txlb
@@ -128,3 +129,19 @@ class Everything(SynchronousTestCase):
             ["tcp:127.0.0.1:9001", "tcp:127.0.0.1:9002", "tcp:127.0.0.1:9003"],
         )
         self.assertEqual(len(config.echo), 3)
+
+
+class Documentation(SynchronousTestCase):
+    """docs/configuration.md."""
+
+    def test_every_key_is_there(self) -> None:
+        """Each attribute that a file can set has its key in the reference."""
+        reference = (Path(txlb.__file__).parents[1] / "docs" / "configuration.md").read_text()
+        given = {"name", "options", "file", "warnings"}  # names of sections, plugins' own, and what is no key
+        for spec in (
+            specs.Config, specs.ListenerSpec, specs.TimeoutsSpec, specs.PoolSpec, specs.BackendSpec, specs.HealthSpec,
+            specs.OutlierSpec, specs.QueueSpec, specs.RetryBudgetSpec, specs.AdminSpec, specs.AccessLogSpec,
+        ):  # fmt: skip
+            for field in attrs.fields(spec):
+                if field.name not in given:
+                    self.assertIn(f"`{field.name}`", reference, spec.__name__)

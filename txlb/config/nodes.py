@@ -1,7 +1,8 @@
 """A value of the document with its place, and what an unquoted scalar means.
 
 Scalars follow YAML 1.2's core schema rather than PyYAML's 1.1, whose `on`, `1:30` and `010` surprise: those are text
-here, and so a clear error wherever a number or a flag is wanted.
+here, and so a clear error wherever a number or a flag is wanted. What PyYAML takes for text is text here too, so that
+what it wrote without quotes, such as `1e3`, reads back as it was.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from attrs import define
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)|([-+]?(0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)([eE][-+][0-9]+)?")
 _WORDS: dict[str, Any] = dict.fromkeys(("", "~", "null", "Null", "NULL"))
 _WORDS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
 _WORDS |= dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan"))
