@@ -18,7 +18,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.error import ConnectionAborted, ConnectionDone
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import ISSLTransport
 from twisted.python.failure import Failure
 
@@ -256,7 +256,7 @@ class ProxyPair:
         reset = self._is_reset(reason)
         if reset or before == State.REACHING:
             by_client = side is self.client_side
-            self._decide(Outcome.RESET_BY_CLIENT if by_client else Outcome.RESET_BY_BACKEND, reason.getErrorMessage())
+            self._decide(Outcome.RESET_BY_CLIENT if by_client else Outcome.RESET_BY_BACKEND, _words(reason))
         if before == State.REACHING:
             self._abandon()
         other = self.backend_side if side is self.client_side else self.client_side
@@ -392,3 +392,9 @@ class ProxyPair:
             if side is not None and side is not self._gone and self._engine.broken(side.transport):
                 side.transport.abortConnection()
                 return
+
+
+def _words(reason: Failure) -> str:
+    if reason.check(ConnectionDone):
+        return "closed before a backend was reached"
+    return "connection reset" if reason.check(ConnectionLost, ConnectionAborted) else reason.getErrorMessage()

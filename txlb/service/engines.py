@@ -12,11 +12,12 @@ from typing import Any
 from attrs import define, field
 from twisted.internet.interfaces import IReactorTime
 
+from txlb.engines.epoll import EpollEngine
 from txlb.engines.reactor import ReactorEngine
 from txlb.interfaces import IEngine
 from txlb.specs import ListenerSpec
 
-MAKERS: dict[str, Callable[[Any, IReactorTime], IEngine]] = {"reactor": ReactorEngine}
+MAKERS: dict[str, Callable[[Any, IReactorTime], IEngine]] = {"epoll": EpollEngine, "reactor": ReactorEngine}
 """By name, in the order of preference for `auto`."""
 
 
