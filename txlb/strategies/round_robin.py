@@ -12,7 +12,7 @@ from attrs import define, field
 from zope.interface import implementer
 
 from txlb.interfaces import IExplains, IStrategy
-from txlb.strategies.schedule import Schedule, schedule
+from txlb.strategies.schedule import ONE, Schedule, schedule
 
 
 @implementer(IStrategy, IExplains)
@@ -23,16 +23,23 @@ class RoundRobin:
     _schedule: Schedule = field(init=False, factory=lambda: schedule((), {}))
 
     def rebuild(self, backends: tuple) -> None:
-        """Everybody who stays keeps the credit earned so far."""
-        self._schedule = schedule(backends, self._schedule.credits())
+        """Whoever stays is owed what it was owed before."""
+        self._schedule = schedule(backends, self._schedule.owed())
 
     def pick(self, client: object, exclude: Container = ()) -> Any:
         return self._schedule.next(exclude)
 
     def scores(self, client: object) -> list[tuple[Any, float, str]]:
-        credits = self._schedule.credits()
-        ranked = sorted(credits, key=lambda backend: -(credits[backend] + backend.weight))
+        """nginx's current weight as it would be compared at the next pick, in configured weights."""
+        owed = self._schedule.owed()
+        total = sum(backend.weight for backend in owed)
+        current = {backend: owed[backend] * total / ONE + backend.weight for backend in owed}
+        ranked = sorted(owed, key=lambda backend: -round(current[backend], 3))
         return [
-            (backend, float(credits[backend] + backend.weight), f"credit {credits[backend]} + weight {backend.weight}")
+            (
+                backend,
+                current[backend] / 100,
+                f"current weight {current[backend] / 100:.4g} of {backend.weight / 100:g}",
+            )
             for backend in ranked
         ]

@@ -1,11 +1,12 @@
 """Whose turn it is: two ways to interleave backends so that each is picked in proportion to its weight, evenly spread.
 
-Both keep a *credit* for each backend, in the unit of nginx's `current_weight`: at each turn it rises by the backend's
-weight, and the one picked pays the total weight. Credits survive a rebuild, so that a backend coming or going does not
-start everybody's rotation over.
+At each turn everybody earns weight / total of a turn, and the one picked pays one. What a backend is *owed* is nginx's
+`current_weight` divided by the total weight, kept here as a whole number of millionths (`ONE` is a turn): counted in turns
+it means the same when the total changes, because backends come, go, or are excluded. What is owed survives a rebuild, so
+that a change does not start everybody's rotation over.
 
-`Smooth` is nginx's smooth weighted round robin, exactly. Among backends of one weight the greatest credit belongs to the
-one that has paid least, so a heap of (paid, index) for each distinct weight holds the candidate, and a pick compares
+`Smooth` is nginx's smooth weighted round robin, exactly. Among backends of one weight the most is owed to the one that
+has had the fewest turns, so a heap of (turns, index) for each distinct weight holds the candidate, and a pick compares
 only the heads. `Deadlines` serves many distinct weights: the n-th turn of a backend is due at (n - ½) / weight, and the
 earliest is picked. That is another sequence than nginx's, of the same shares.
 
@@ -24,22 +25,27 @@ MANY_WEIGHTS = 64
 """More distinct weights than this, and comparing the heads costs more than one heap."""
 
 
-def schedule(backends: tuple, credits: Mapping[Any, int]) -> Schedule:
-    """The rotation for these backends, continuing from these credits."""
+ONE = 1 << 20
+"""One turn."""
+
+
+def schedule(backends: tuple, owed: Mapping[Any, int]) -> Schedule:
+    """The rotation for these backends, in which this is owed to them."""
     few = len({backend.weight for backend in backends}) <= MANY_WEIGHTS
-    return (Smooth if few else Deadlines)(backends, credits)
+    return (Smooth if few else Deadlines)(backends, owed)
 
 
 class Schedule:
-    """What both have in common: turns, parking, credits."""
+    """What both have in common: parking, and what is owed. `_had` are the turns of each, `_total` the sum of weights."""
 
-    def __init__(self, backends: tuple, credits: Mapping[Any, int]) -> None:
+    def __init__(self, backends: tuple, owed: Mapping[Any, int]) -> None:
         self.backends = backends
         self._weights = [backend.weight for backend in backends]
         self._total = sum(self._weights)
+        self._had = [-owed.get(backend, 0) for backend in backends]
         self._parking = Parking()
-        self._parked_credits: dict[int, int] = {}
-        self._start([credits.get(backend, 0) for backend in backends])
+        self._owed_parked: dict[int, int] = {}
+        self._start()
 
     def next(self, exclude: Container) -> Any:
         """The backend whose turn it is, and its turn is taken; None when all are excluded."""
@@ -60,26 +66,33 @@ class Schedule:
             self._take()
             return backend
 
-    def credits(self) -> dict[Any, int]:
-        """Each backend's credit before the next turn."""
-        parked = self._parked_credits
+    def owed(self) -> dict[Any, int]:
+        """What is owed to each before the next turn, in parts of `ONE`."""
+        parked = self._owed_parked
         return {
-            backend: parked[index] if index in parked else self._credit(index)
+            backend: parked[index] if index in parked else self._owed(index)
             for index, backend in enumerate(self.backends)
         }
 
     def _park(self, index: int) -> None:
-        self._parked_credits[index] = self._credit(index)
+        self._owed_parked[index] = self._owed(index)
         self._drop_head()
-        self._total -= self._weights[index]
+        self._change_total(-self._weights[index])
         self._parking.add(index)
 
     def _unpark(self, indices: list[int]) -> None:
         for index in indices:
-            self._total += self._weights[index]
-            self._add(index, self._parked_credits.pop(index))
+            self._change_total(self._weights[index])
+            self._had[index] = self._earned(index) - self._owed_parked.pop(index)
+            self._add(index)
 
-    def _start(self, credits: list[int]) -> None:
+    def _owed(self, index: int) -> int:
+        return self._earned(index) - self._had[index]
+
+    def _earned(self, index: int) -> int:
+        raise NotImplementedError
+
+    def _start(self) -> None:
         raise NotImplementedError
 
     def _head(self) -> int | None:
@@ -91,88 +104,90 @@ class Schedule:
     def _drop_head(self) -> None:
         raise NotImplementedError
 
-    def _add(self, index: int, credit: int) -> None:
+    def _add(self, index: int) -> None:
         raise NotImplementedError
 
-    def _credit(self, index: int) -> int:
+    def _change_total(self, by: int) -> None:
         raise NotImplementedError
 
 
 class Smooth(Schedule):
-    """nginx's sequence: 5, 1, 1 gives a a b a c a a. Credit is `turn * weight - paid`."""
+    """nginx's sequence: 5, 1, 1 gives a a b a c a a. `_time` is the number of turns, at the present total."""
 
-    def _start(self, credits: list[int]) -> None:
-        self._turn = 0
-        self._paid = [-credit for credit in credits]
-        groups: dict[int, list[tuple[int, int]]] = {weight: [] for weight in self._weights}
+    def _start(self) -> None:
+        self._time = 0
+        self._groups: dict[int, list[tuple[int, int]]] = {weight: [] for weight in self._weights}
         for index, weight in enumerate(self._weights):
-            groups[weight].append((self._paid[index], index))
-        for heap in groups.values():
+            self._groups[weight].append((self._had[index], index))
+        for heap in self._groups.values():
             heapify(heap)
-        self._groups = groups
-        self._heaps = list(groups.items())
+        self._heaps = [(weight * ONE, heap) for weight, heap in self._groups.items()]
         self._best: list[tuple[int, int]] = []
 
     def _head(self) -> int | None:
-        turn = self._turn + 1
-        best_credit, best_index, best_heap = 0, -1, None
+        time, total = self._time + 1, self._total
+        best_owed, best_index, best_heap = 0, -1, None
         for weight, heap in self._heaps:
             if heap:
-                paid, index = heap[0]
-                credit = turn * weight - paid
-                if best_heap is None or credit > best_credit or (credit == best_credit and index < best_index):
-                    best_credit, best_index, best_heap = credit, index, heap
+                had, index = heap[0]
+                owed = time * weight - had * total
+                if best_heap is None or owed > best_owed or (owed == best_owed and index < best_index):
+                    best_owed, best_index, best_heap = owed, index, heap
         if best_heap is None:
             return None
         self._best = best_heap
         return best_index
 
     def _take(self) -> None:
-        self._turn += 1
-        paid, index = self._best[0]
-        paid += self._total
-        self._paid[index] = paid
-        heapreplace(self._best, (paid, index))
+        self._time += 1
+        had, index = self._best[0]
+        had += ONE
+        self._had[index] = had
+        heapreplace(self._best, (had, index))
 
     def _drop_head(self) -> None:
         heappop(self._best)
 
-    def _add(self, index: int, credit: int) -> None:
-        weight = self._weights[index]
-        paid = self._paid[index] = self._turn * weight - credit
-        heappush(self._groups[weight], (paid, index))
+    def _add(self, index: int) -> None:
+        heappush(self._groups[self._weights[index]], (self._had[index], index))
 
-    def _credit(self, index: int) -> int:
-        return self._turn * self._weights[index] - self._paid[index]
+    def _change_total(self, by: int) -> None:
+        before = self._total
+        self._total += by
+        self._time = round(self._time * self._total / before) if before else 0
+
+    def _earned(self, index: int) -> int:
+        return self._time * self._weights[index] * ONE // self._total
 
 
 class Deadlines(Schedule):
-    """Earliest deadline first. Virtual time passes by 1 in a whole round; a backend's `count` is its turns so far."""
+    """Earliest deadline first. `_time` passes by 1 / total a turn."""
 
-    def _start(self, credits: list[int]) -> None:
-        self._now = 0.0
-        self._counts = [-credit / self._total for credit in credits]
-        self._heap = [(self._due(index), index) for index in range(len(credits))]
+    def _start(self) -> None:
+        self._time = 0.0
+        self._heap = [(self._due(index), index) for index in range(len(self._had))]
         heapify(self._heap)
 
     def _due(self, index: int) -> float:
-        return (self._counts[index] + 0.5) / self._weights[index]
+        return (self._had[index] + ONE // 2) / self._weights[index]
 
     def _head(self) -> int | None:
         return self._heap[0][1] if self._heap else None
 
     def _take(self) -> None:
-        self._now += 1 / self._total
+        self._time += 1 / self._total
         index = self._heap[0][1]
-        self._counts[index] += 1
+        self._had[index] += ONE
         heapreplace(self._heap, (self._due(index), index))
 
     def _drop_head(self) -> None:
         heappop(self._heap)
 
-    def _add(self, index: int, credit: int) -> None:
-        self._counts[index] = self._now * self._weights[index] - credit / self._total
+    def _add(self, index: int) -> None:
         heappush(self._heap, (self._due(index), index))
 
-    def _credit(self, index: int) -> int:
-        return round((self._now * self._weights[index] - self._counts[index]) * self._total)
+    def _change_total(self, by: int) -> None:
+        self._total += by
+
+    def _earned(self, index: int) -> int:
+        return round(self._time * self._weights[index] * ONE)
