@@ -8,7 +8,7 @@ import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 import txlb
-from tests.config.fakes import LISTENER, POOL, fake_checks, fake_strategies, read
+from tests.config.fakes import LISTENER, POOL, fake_checks, fake_strategies, problems, read
 from txlb import specs
 from txlb.config import parse
 from txlb.specs import BackendSpec, StrategySpec
@@ -104,6 +104,18 @@ class Everything(SynchronousTestCase):
             pools={"p": specs.PoolSpec("p", (backend,))},
         )
         self.assertEqual(config, expected)
+
+    def test_bounds(self) -> None:
+        """The least and the most that is allowed is allowed."""
+        for line in (
+            "workers: 1", "workers: 1024", "drain_timeout: 0", "drain_timeout: 8784h",
+            "listeners: {web: {listen: tcp:65535, pool: p, timeouts: {idle: 1ms, linger: 0}}}",
+            "pools: {p: {backends: [{connect: tcp:a:1, weight: 1000}], retries: 100, panic_threshold: 100}}",
+            "pools: {p: {backends: [{connect: tcp:a:65535, weight: 0}], health: {interval: 10ms, rise: 1000}}}",
+            f"pools: {{p: {{backends: [{{connect: tcp:a:1, name: {'n' * 200}}}], retries: 0, panic_threshold: 0}}}}",
+        ):  # fmt: skip
+            rest = [part for part in (LISTENER, POOL) if part.partition(":")[0] != line.partition(":")[0]]
+            self.assertEqual(problems(line + "\n" + "".join(rest)), [], line)
 
     def test_flags(self) -> None:
         """The words that people write for true and false."""
