@@ -111,10 +111,10 @@ class Listener:
             pair.lease.release(outcome, pair.bytes_in, pair.bytes_out, duration)
         if outcome is Outcome.REJECTED:
             self.rejected += 1
-        if pair.shard is not None:
-            self._give_back(pair)
         if outcome is not Outcome.OK or self._bus.wants(ConnectionClosed):
             self._tell(pair, outcome, duration)
+        if pair.shard is not None:
+            self._give_back(pair)  # last: who waits for the last connection stops the log too
 
     def _give_back(self, pair: ProxyPair) -> None:
         self._sweeper.forget(pair)
