@@ -161,6 +161,14 @@ class OfferTests(SynchronousTestCase):
         self.assertEqual(w.strategy().rebuilds, [[("a", 100)]])
         self.assertEqual(w.backend("b").reason, "weight 0")
 
+    def test_weight_that_becomes_zero(self):
+        """A strategy that has not been told yet never sees a weight of 0; the backend gets nothing all the same."""
+        w = world("a", "b")
+        w.pool.set_weight("a", 0, "test")
+        self.assertEqual((w.backend("a").weight, w.backend("a").effective_weight), (100, 0))
+        self.assertEqual({lease.backend.name for lease in w.take(4)}, {"b"})
+        self.assertEqual(w.pool.snapshot()["backends"]["a"]["effective_weight"], 0)
+
     def test_backups(self):
         """Backups come in when no primary is eligible, and go when one returns."""
         w = world("a", BackendSpec("z", "tcp:z:1", backup=True), health=HealthSpec(rise=1, fall=1))

@@ -59,7 +59,7 @@ class PoolMachine(RuleBasedStateMachine):
     def took(self, lease):
         """What is true of every new lease."""
         backend = lease.backend
-        assert backend.present and backend.admin is AdminState.READY and backend.weight > 0
+        assert backend.present and backend.admin is AdminState.READY and backend.effective_weight > 0 < backend.weight
         assert backend.eligible or self.pool.panic
         assert backend.active <= backend.limit or backend.remote
         self.leases.append(lease)
@@ -118,10 +118,16 @@ class PoolMachine(RuleBasedStateMachine):
         self.leases.remove(lease)
         self.retrying.discard(lease)
         backend = lease.backend
-        before = (backend.health, backend.outlier, backend.failures, backend.weight, backend.eligible)
+        before = (backend.health, backend.outlier, backend.failures, backend.effective_weight, backend.eligible)
         lease.release(outcome, 1, 1, 0.5)
         if outcome in LOCAL:
-            assert before == (backend.health, backend.outlier, backend.failures, backend.weight, backend.eligible)
+            assert before == (
+                backend.health,
+                backend.outlier,
+                backend.failures,
+                backend.effective_weight,
+                backend.eligible,
+            )
 
     @rule(name=names, ok=st.booleans(), passive=st.booleans())
     def observe(self, name, ok, passive):
@@ -173,9 +179,9 @@ class PoolMachine(RuleBasedStateMachine):
         pool = self.pool
         ejected = [b for b in pool.backends.values() if b.outlier is OutlierState.EJECTED]
         assert len(ejected) <= len(pool.backends) // 2
-        if ejected and not any(b.eligible and b.weight for b in pool.backends.values()):
+        if ejected and not any(b.eligible and b.effective_weight for b in pool.backends.values()):
             assert not any(
-                b.weight and b.admin is AdminState.READY and b.health is not HealthState.DOWN for b in ejected
+                b.effective_weight and b.admin is AdminState.READY and b.health is not HealthState.DOWN for b in ejected
             )
         if self.tickets:
             maximum = pool.spec.max_connections
@@ -199,7 +205,7 @@ class PoolMachine(RuleBasedStateMachine):
     def sums(self):
         """What the roster counts along the way is what counting anew gives."""
         found = self.pool.backends.values()
-        assert self.pool._roster.available == sum(b.eligible and b.weight > 0 for b in found)
+        assert self.pool._roster.available == sum(b.eligible and b.effective_weight > 0 for b in found)
         assert self.pool._roster.ejected == sum(b.outlier is OutlierState.EJECTED for b in found)
 
     @invariant()

@@ -24,7 +24,8 @@ UNLIMITED = sys.maxsize
 class Backend:
     """Hashed by identity, ordered by name.
 
-    `weight` is the effective one, scaled by 100. `active` is `own` (leases of this process) plus `remote` (what other
+    `effective_weight` is scaled by 100. `weight` is the same for strategies, but never 0: one that has yet to be told that
+    a backend takes nothing more must not divide by it, so the last weight stays. `active` is `own` (leases of this process) plus `remote` (what other
     workers hold). `total` counts leases ever given, `outcomes` those released by how they ended. `bytes_in` came from
     clients, `bytes_out` from the backend. `failures` are passive ones in a row.
     """
@@ -37,6 +38,7 @@ class Backend:
         "connect_times",
         "counter",
         "durations",
+        "effective_weight",
         "ejected_until",
         "ejections",
         "eligible",
@@ -78,7 +80,8 @@ class Backend:
         self.recovered_at: float | None = None
         self.weight_override: int | None = None
         self.eligible = False
-        self.weight = 0
+        self.effective_weight = 0
+        self.weight = 1
         self.up_since = now
         self.own = 0
         self.remote = 0
@@ -95,7 +98,7 @@ class Backend:
         return self.name < other.name
 
     def __repr__(self) -> str:
-        return f"<Backend {self.name} weight={self.weight} active={self.active} {self.reason}>"
+        return f"<Backend {self.name} weight={self.effective_weight} active={self.active} {self.reason}>"
 
     @property
     def health(self) -> HealthState:
@@ -113,7 +116,7 @@ class Backend:
             return f"down: {self.health_reason}"
         if self.outlier is OutlierState.EJECTED:
             return f"ejected: {self.outlier_reason}"
-        if not self.weight:
+        if not self.effective_weight:
             return "weight 0"
         if self.health is HealthState.UNKNOWN:
             return "not checked"

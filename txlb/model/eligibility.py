@@ -61,7 +61,7 @@ def offer(backends: Iterable[Backend], panic_threshold: int) -> Offer:
     primaries: list[Backend] = []
     backups: list[Backend] = []
     for backend in backends:
-        if backend.weight and backend.present and backend.admin is AdminState.READY:
+        if backend.effective_weight and backend.present and backend.admin is AdminState.READY:
             (backups if backend.spec.backup else primaries).append(backend)
     tier = primaries
     eligible = [backend for backend in tier if backend.eligible]
@@ -76,6 +76,8 @@ def offer(backends: Iterable[Backend], panic_threshold: int) -> Offer:
 def spares(backends: Iterable[Backend], exclude: Container[Backend]) -> list[Backend]:
     """Eligible backups with room, the least loaded for its weight first."""
     found = [
-        b for b in backends if b.spec.backup and b.eligible and b.weight and b.active < b.limit and b not in exclude
+        b
+        for b in backends
+        if b.spec.backup and b.eligible and b.effective_weight and b.active < b.limit and b not in exclude
     ]
-    return sorted(found, key=lambda b: (b.active / b.weight, b.name))
+    return sorted(found, key=lambda b: (b.active / b.effective_weight, b.name))

@@ -23,7 +23,11 @@ def is_bad(spec: OutlierSpec, backend: Backend) -> bool:
 
 def may_eject(spec: OutlierSpec, backend: Backend, ejected: int, available: int, total: int) -> bool:
     """Whether the rest of the pool (`ejected` and `available` of `total`) allows it."""
-    return backend.eligible and room_for_ejections(spec, total) > ejected and available > (1 if backend.weight else 0)
+    return (
+        backend.eligible
+        and room_for_ejections(spec, total) > ejected
+        and available > (1 if backend.effective_weight else 0)
+    )
 
 
 def room_for_ejections(spec: OutlierSpec, total: int) -> int:

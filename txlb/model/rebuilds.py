@@ -36,7 +36,7 @@ class Rebuilds:
 
     def offer(self, backends: tuple[Backend, ...]) -> None:
         """These may be picked from now on; the strategies hear of it at the next `tell`."""
-        weights = tuple(backend.weight for backend in backends)
+        weights = tuple(backend.effective_weight for backend in backends)
         if backends != self._backends or weights != self._weights:
             self._backends, self._weights = backends, weights
             self._untold = True

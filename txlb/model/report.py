@@ -81,13 +81,13 @@ def _explained(backend: Backend, offered: bool, full: bool, score: float | None,
         reason = f"at its maximum of {backend.spec.max_connections} connections"
     elif offered and not backend.eligible:
         reason = f"used in panic, although {reason}"
-    elif not offered and backend.eligible and backend.weight:
+    elif not offered and backend.eligible and backend.effective_weight:
         reason = "a backup, used while no other is eligible" if backend.spec.backup else reason
     return {
         "eligible": backend.eligible,
         "offered": offered and not full,
         "reason": reason,
-        "weight": backend.weight,
+        "weight": backend.effective_weight,
         "active": backend.active,
         "score": score,
         "why": why,
@@ -98,7 +98,7 @@ def _backend(backend: Backend) -> dict[str, Any]:
     return {
         "connect": backend.spec.connect,
         "weight": backend.spec.weight if backend.weight_override is None else backend.weight_override,
-        "effective_weight": backend.weight,
+        "effective_weight": backend.effective_weight,
         "admin": backend.admin.value,
         "health": backend.health.value,
         "outlier": backend.outlier.value,

@@ -177,7 +177,9 @@ class Roster:
         while self.ejected:
             out = list(self._returns)
             if self.ejected <= outliers.room_for_ejections(self.spec.outliers, len(self.backends)):
-                out = [] if self.available else [b for b in out if b.weight and is_eligible_but_for_ejection(b)]
+                out = (
+                    [] if self.available else [b for b in out if b.effective_weight and is_eligible_but_for_ejection(b)]
+                )
             if not out:
                 return
             self.end_ejection(min(out, key=lambda b: b.ejected_until), "the pool needs it")
@@ -202,16 +204,17 @@ class Roster:
         self._warm_later()
 
     def _update(self, backend: Backend) -> None:
-        """Compute what follows from its state; the only place where `eligible` and `weight` are set."""
+        """Compute what follows from its state; the only place where `eligible` and the weights are set."""
         now = self._clock.seconds()
-        before = (backend.eligible, backend.weight)
-        self.available -= backend.eligible and backend.weight > 0
+        before = (backend.eligible, backend.effective_weight)
+        self.available -= backend.eligible and backend.effective_weight > 0
         backend.eligible = is_eligible(backend)
-        backend.weight = effective_weight(backend, now, self.spec.slow_start)
-        self.available += backend.eligible and backend.weight > 0
+        backend.effective_weight = effective_weight(backend, now, self.spec.slow_start)
+        backend.weight = backend.effective_weight or backend.weight
+        self.available += backend.eligible and backend.effective_weight > 0
         if backend.eligible and not before[0]:
             backend.up_since = now
-        if (backend.eligible, backend.weight) != before:
+        if (backend.eligible, backend.effective_weight) != before:
             self._changed()
 
 
