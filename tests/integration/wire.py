@@ -7,6 +7,7 @@ is kept in `OWN`, and what remains after subtracting these is the proxy's.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import hashlib
 import itertools
@@ -128,12 +129,17 @@ class Backend:
 
     def __attrs_post_init__(self) -> None:
         self.place = Place(self.kind, fresh(self.kind))
-        self.sock = keep(socket.socket(self.place.family))
-        self.sock.bind(self.place.address)
+        self.sock = self._bound()
         if self.kind != "unix":
             self.place = Place(self.kind, self.sock.getsockname()[:2])
         if self.listening:
             self.sock.listen(self.backlog)
+
+    def _bound(self) -> socket.socket:
+        sock = keep(socket.socket(self.place.family))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(self.place.address)
+        return sock
 
     def accept(self, patience: float = PATIENCE) -> socket.socket:
         """The next connection."""
@@ -144,6 +150,10 @@ class Backend:
     def close(self) -> None:
         """Refuse from now on."""
         hang_up(self.sock)
+
+    def reopen(self) -> None:
+        """Bind the same place again, after `close`."""
+        self.sock = self._bound()
 
     def serve(self, talk: Callable[[socket.socket], Any]) -> threading.Thread:
         """Give each connection a thread that runs `talk` and closes, until the listening socket is closed."""
@@ -201,8 +211,9 @@ def dial(place: Place) -> socket.socket:
 
 
 def reset(sock: socket.socket) -> None:
-    """Close with a reset (TCP); what is unsent is lost."""
+    """Close with a reset (TCP) at once, even while a thread waits on it; what is unsent is lost."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    ctypes.CDLL(None).connect(sock.fileno(), bytes(16), 16)  # to AF_UNSPEC: disconnects, waking who waits
     sock.close()
 
 
