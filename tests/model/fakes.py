@@ -16,6 +16,8 @@ from txlb.plugin import StrategyMaker
 from txlb.registry import Registry, strategies
 from txlb.specs import BackendSpec, PoolSpec, StrategySpec
 
+INSTALLED = strategies().makers
+
 
 @implementer(IStrategy)
 class Turns:
@@ -142,9 +144,10 @@ class First(Turns):
 
 
 def registry() -> Registry:
-    """The strategies of this file, by their names in lower case."""
+    """The strategies of this file, by their names in lower case, beside those that are installed."""
     classes = (Turns, Watcher, Slow, Raises, Nonsense, First)
-    return strategies([StrategyMaker(c.__name__.lower(), f"{__name__}:{c.__name__}", c.__doc__) for c in classes])
+    fakes = [StrategyMaker(c.__name__.lower(), f"{__name__}:{c.__name__}", c.__doc__) for c in classes]
+    return strategies([*fakes, *INSTALLED])
 
 
 @define

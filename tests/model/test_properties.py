@@ -5,18 +5,31 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from attrs import evolve
-from hypothesis import settings
+from attrs import evolve, frozen
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.model.fakes import spec, specs, world
+from txlb.events import PluginFailed
 from txlb.interfaces import Outcome
 from txlb.model.states import AdminState, HealthState, OutlierState
+from txlb.registry import strategies
 from txlb.specs import BackendSpec, HealthSpec, OutlierSpec, QueueSpec
 
 NAMES = "abcde"
+
+
+@frozen
+class Client:
+    """Who asks."""
+
+    host: str = "192.0.2.7"
+    port: int = 5
+    listener: str = "web"
+
+
 names = st.sampled_from(NAMES)
 backends = st.builds(
     lambda name, weight, limit, backup: BackendSpec(name, f"tcp:{name}:1", weight, limit, backup),
@@ -25,11 +38,14 @@ backends = st.builds(
     st.none() | st.integers(0, 3),
     st.booleans(),
 )
+CLIENT = Client()
 LOCAL = ("local-error", "rejected", "drained", "reset-by-client")
 
 
 class PoolMachine(RuleBasedStateMachine):
     """A pool under clients, operators, checks, reloads, other workers and time."""
+
+    strategy = "watcher"
 
     @initialize(
         count=st.integers(0, 5),
@@ -41,7 +57,7 @@ class PoolMachine(RuleBasedStateMachine):
         """A pool with short ejections and a short queue."""
         self.w = world(
             *specs(*NAMES[:count], max_connections=2),
-            strategy="watcher",
+            strategy=self.strategy,
             max_connections=maximum,
             panic_threshold=threshold,
             slow_start=4.0 if slow else 0.0,
@@ -69,7 +85,7 @@ class PoolMachine(RuleBasedStateMachine):
         """A first try or a retry."""
         exclude = frozenset(self.pool.backends[name] for name in tried if name in self.pool.backends)
         before = {b.name: b.active for b in self.pool.backends.values()}
-        lease = self.pool.acquire(None, exclude)
+        lease = self.pool.acquire(CLIENT, exclude)
         if lease is None:
             assert before == {b.name: b.active for b in self.pool.backends.values()}
             return
@@ -90,7 +106,7 @@ class PoolMachine(RuleBasedStateMachine):
                 self.served.append(number)
                 self.took(lease)
 
-        ticket = self.pool.wait(None, served)
+        ticket = self.pool.wait(CLIENT, served)
         if ticket is not None:
             self.tickets[number] = ticket
 
@@ -158,7 +174,7 @@ class PoolMachine(RuleBasedStateMachine):
         self.pool.reconcile(
             spec(
                 *listed,
-                strategy="watcher",
+                strategy=self.strategy,
                 **{
                     field: getattr(changed, field)
                     for field in ("max_connections", "panic_threshold", "slow_start", "health", "queue", "outliers")
@@ -194,7 +210,7 @@ class PoolMachine(RuleBasedStateMachine):
         pool = self.pool
         assert pool.open == len(self.leases)
         assert pool.retries.under_way == len(self.retrying)
-        told = {told[1]: told[2] for told in self.w.strategy().told if told[0] == "changed"}
+        told = {told[1]: told[2] for told in self.w.strategy(-1).told if told[0] == "changed"}
         for backend in {*pool.backends.values(), *held}:
             assert backend.own == held[backend] == backend.gauge.value
             assert backend.active == backend.own + backend.remote >= 0
@@ -217,7 +233,7 @@ class PoolMachine(RuleBasedStateMachine):
     @invariant()
     def plain(self):
         """State and overrides are plain data at any time."""
-        json.dumps([self.pool.snapshot(), self.pool.overrides(), self.pool.measurements(), self.pool.explain(None)])
+        json.dumps([self.pool.snapshot(), self.pool.overrides(), self.pool.measurements(), self.pool.explain(CLIENT)])
 
     def teardown(self):
         """In the end all is given back, and no timer is left."""
@@ -233,9 +249,32 @@ class PoolMachine(RuleBasedStateMachine):
 class PoolPropertyTests(SynchronousTestCase):
     """The machine above, run."""
 
+    def run_machine(self, machine, examples):
+        """So many random stories."""
+        run_state_machine_as_test(
+            machine,
+            settings=settings(
+                max_examples=examples,
+                stateful_step_count=40,
+                deadline=None,
+                database=None,
+                print_blob=True,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+
     def test_any_order_of_events(self):
         """Counts, limits, eligibility, ejection, queue and reloads hold together whatever happens."""
-        run_state_machine_as_test(
-            PoolMachine,
-            settings=settings(max_examples=60, stateful_step_count=40, deadline=None, database=None, print_blob=True),
-        )
+        self.run_machine(PoolMachine, 60)
+
+    def test_every_strategy(self):
+        """The same with each of the installed strategies, none of which ever raises or picks what it was not offered."""
+
+        class Machine(PoolMachine):
+            @invariant()
+            def contained_nothing(self):
+                assert not self.w.of(PluginFailed), self.w.of(PluginFailed)
+
+        for name in strategies().names():
+            Machine.strategy = f"{name} watcher"
+            self.run_machine(Machine, 8)
