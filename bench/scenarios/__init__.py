@@ -39,7 +39,7 @@ class Size:
     quick: bool = False
 
 
-QUICK = Size(seconds=0.4, open_loop=1.5, megabytes=256, connections=2000, quick=True)
+QUICK = Size(seconds=0.3, open_loop=1.0, megabytes=256, connections=2000, quick=True)
 
 
 @frozen
