@@ -14,7 +14,7 @@ class HostAndPortTests(SynchronousTestCase):
         for connect, expected in {
             "tcp:192.0.2.1:80": ("192.0.2.1", "80"),
             "tcp:host=www:port=80": ("www", "80"),
-            "tcp:80:host=www": ("www", "80"),
+            "tcp:port=80:host=www": ("www", "80"),
             "tcp:www:port=80:timeout=3": ("www", "80"),
             r"tcp:\:\:1:80": ("::1", "80"),
             r"tcp:host=2001\:db8\:\:1:port=443": ("2001:db8::1", "443"),
@@ -37,6 +37,11 @@ class TargetTests(SynchronousTestCase):
         health = HealthSpec(connect="tcp:{host}:9000")
         self.assertEqual(target(health, BackendSpec("a", "tcp:a:80")), "tcp:a:9000")
         self.assertEqual(target(health, BackendSpec("b", r"tcp:\:\:1:80")), r"tcp:\:\:1:9000")
+
+    def test_no_host_to_fill_in(self) -> None:
+        """A backend on a UNIX socket is probed where its traffic goes."""
+        health = HealthSpec(connect="tcp:{host}:9000")
+        self.assertEqual(target(health, BackendSpec("u", "unix:/run/u.sock")), "unix:/run/u.sock")
 
     def test_backend_address_wins(self) -> None:
         """A backend's own address for checks goes before the pool's."""

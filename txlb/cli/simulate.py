@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from txlb import config, registry
+from txlb.cli._choice import choose_pool
 from txlb.errors import ConfigError, OptionError, Problem
 from txlb.simulate.changes import parse_changes
 from txlb.simulate.plot import plot
@@ -25,7 +26,7 @@ from txlb.simulate.simulation import Plan, Simulation
 from txlb.simulate.table import tables
 from txlb.simulate.trace import read_trace
 from txlb.simulate.workload import Workload, synthetic
-from txlb.specs import Config, PoolSpec, StrategySpec
+from txlb.specs import PoolSpec, StrategySpec
 
 HELP = "try strategies on a pool's configuration, on a virtual clock"
 
@@ -74,18 +75,6 @@ def run(options: argparse.Namespace) -> int:
     else:
         _print(plan, results)
     return 0
-
-
-def choose_pool(loaded: Config, file: str, name: str | None) -> PoolSpec:
-    """The pool of that name, or the only one. Raises OptionError."""
-    known = ", ".join(loaded.pools)
-    if name is None and len(loaded.pools) == 1:
-        return next(iter(loaded.pools.values()))
-    if name is None:
-        raise OptionError("--pool", f"say which, {file} has {len(loaded.pools)}: {known}")
-    if name not in loaded.pools:
-        raise OptionError("--pool", f"there is no pool {name!r} in {file}; known: {known}")
-    return loaded.pools[name]
 
 
 def make_plan(options: argparse.Namespace, pool: PoolSpec) -> Plan:

@@ -1,33 +1,19 @@
-"""Where a probe goes: endpoint strings taken apart only as far as checks need."""
+"""Where a probe goes."""
 
 from __future__ import annotations
 
-import re
-
-from twisted.internet.endpoints import quoteStringArgument
-
+from txlb.config.endpoint_forms import CLIENT
+from txlb.config.endpoints import check_target, parse_endpoint
 from txlb.specs import BackendSpec, HealthSpec
-
-_PART = re.compile(r"((?:\\.|[^:\\])*)(:|$)", re.DOTALL)
-_KEY = re.compile(r"([A-Za-z]\w*)=(.*)", re.DOTALL)
-_ADDRESSED = frozenset({"tcp", "tls", "ssl", "host"})
 
 
 def host_and_port(connect: str) -> tuple[str, str]:
     """The host and the port of a client endpoint string; two empty strings for a UNIX socket and the like."""
-    kind, *parts = _parts(connect)
-    if kind.lower() not in _ADDRESSED:
+    try:
+        values = parse_endpoint(connect, CLIENT).values
+    except ValueError:  # a plugin's type of endpoint, which may well be connected to
         return "", ""
-    named: dict[str, str] = {}
-    positional: list[str] = []
-    for part in parts:
-        if match := _KEY.fullmatch(part):
-            named[match[1]] = match[2]
-        else:
-            positional.append(part)
-    host = named["host"] if "host" in named else (positional.pop(0) if positional else "")
-    port = named["port"] if "port" in named else (positional.pop(0) if positional else "")
-    return host, port
+    return values.get("host", ""), values.get("port", "")
 
 
 def target(health: HealthSpec, backend: BackendSpec) -> str:
@@ -35,16 +21,9 @@ def target(health: HealthSpec, backend: BackendSpec) -> str:
     one that traffic uses."""
     if backend.check_connect is not None:
         return backend.check_connect
-    if health.connect is not None:
-        return health.connect.replace("{host}", quoteStringArgument(host_and_port(backend.connect)[0]))
-    return backend.connect
-
-
-def _parts(connect: str) -> list[str]:
-    """Split at the colons that no backslash hides."""
-    parts = []
-    for match in _PART.finditer(connect):
-        parts.append(re.sub(r"\\(.)", r"\1", match[1], flags=re.DOTALL))
-        if not match[2]:
-            break
-    return parts
+    if health.connect is None:
+        return backend.connect
+    try:
+        return check_target(backend.connect, health.connect)
+    except ValueError:  # has no host; the configuration refuses this, other sources of backends may not
+        return backend.connect

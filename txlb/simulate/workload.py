@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from itertools import accumulate
 
 from attrs import frozen
+from zope.interface import implementer
 
 from txlb.errors import OptionError
+from txlb.interfaces import IClient
 
 
-@frozen(slots=True)
+@implementer(IClient)
+@frozen
 class SimClient:
     """Provides `txlb.interfaces.IClient`."""
 
