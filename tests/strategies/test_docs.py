@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from txlb import options
 from txlb.plugin import StrategyMaker
+from txlb.registry import strategies
 
 PAGE = Path(__file__).parents[2] / "docs" / "write-a-strategy.md"
 
@@ -81,3 +82,16 @@ class TestPage(SynchronousTestCase):
         self.assertEqual([o.type for o in options.describe(cls)], ["integer", "duration", "host | listener"])
         self.assertEqual(options.check(cls, {"depth": 1, "window": "250ms", "by": "listener"}), [])
         self.assertEqual(len(options.check(cls, {"depth": 0})), 1)
+
+
+class TestStrategiesPage(SynchronousTestCase):
+    """`docs/strategies.md` speaks of all that there is."""
+
+    def test_complete(self) -> None:
+        """Each built-in strategy has its heading, and each of its options is named."""
+        text = (PAGE.parent / "strategies.md").read_text()
+        for maker in strategies().makers:
+            if maker.factory.startswith("txlb.strategies."):
+                self.assertRegex(text, rf"(?m)^###? {maker.name}$")
+                for option in options.describe(maker.load()):
+                    self.assertIn(f"`{option.name}`", text, f"{maker.name}: {option.name}")
