@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import peers, plots, scenarios
+from bench import markdown, peers, plots, scenarios
 from bench.peers import Peer
 from bench.peers.txlb import variant
 from bench.process import BenchError, end_by_exception
@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
                       help="run each txlb also with this YAML added, such as bench/peers/observed.yaml")  # fmt: skip
     made.add_argument("--json", metavar="FILE", type=Path, help="default: bench/results/TIME.json")
     made.add_argument("--plots", metavar="DIR", type=Path, help="write SVG plots there")
+    made.add_argument("--markdown", metavar="FILE", type=Path, help="write the tables there, for a page")
     made.add_argument("--show", metavar="FILE", type=Path, help="run nothing: show, and plot, an earlier run's JSON")
     return made
 
@@ -75,6 +76,8 @@ def main(argv: list[str] | None = None) -> int:
             return 1
         to_stderr("")
         results.write(options.json or RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json")
+    if options.markdown:
+        options.markdown.write_text(markdown.render(results))
     show(results, Console() if sys.stdout.isatty() else Console(width=140))
     if options.plots:
         plots.write(results, options.plots)

@@ -143,7 +143,10 @@ def run(order: Order, options: dict[str, object], say: Callable[[str], None]) ->
         build(Path(folder))
         backend = Backend(Path(folder), cpus[1])
         stack.enter_context(backend)
-        Runner(order, results, Path(folder), backend, cpus, say).run()
+        try:
+            Runner(order, results, Path(folder), backend, cpus, say).run()
+        except (KeyboardInterrupt, SystemExit):  # what was measured so far is worth showing
+            results.failures.append("interrupted: the rest is missing")
     return results
 
 

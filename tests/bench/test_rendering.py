@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from rich.console import Console
 from twisted.trial.unittest import SynchronousTestCase
 
-from bench import plots
+from bench import markdown, plots
 from bench.results import Results
 from bench.scenarios import Base, Metric
 from bench.svg import apart, decades, nice
@@ -59,6 +59,19 @@ class TableTests(SynchronousTestCase):
         out = io.StringIO()
         show(Results({}, {}, {}), Console(file=out))
         self.assertEqual(out.getvalue().strip(), "")
+
+
+class MarkdownTests(SynchronousTestCase):
+    """`bench.markdown`"""
+
+    def test_tables(self) -> None:
+        """Each row has as many cells as its head, and the figures and ratios are in them."""
+        text = markdown.render(results())
+        self.assertIn("| request | µs | - | 8.50 ±6% | 32.0 ±0% | 9.00 ±0% (1.06, 0.28) |", text)
+        self.assertIn("| maglev | 200 | 200 | 200 | 310 | 1,300 | 10,300 |", text)
+        for block in text.split("\n\n"):
+            rows = [line for line in block.splitlines() if line.startswith("|")]
+            self.assertLessEqual(len({row.count("|") for row in rows}), 1)
 
 
 class PlotTests(SynchronousTestCase):
