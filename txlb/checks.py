@@ -13,8 +13,10 @@ from typing import Any
 
 from twisted.internet.endpoints import clientFromString, serverFromString
 
+from txlb.clock import SteadyClock
 from txlb.config import Place, Validator, check_target, load, path_of
 from txlb.errors import Problem
+from txlb.service.engines import Engines
 from txlb.specs import Config, ListenerSpec, PoolSpec
 
 Builder = Callable[[Any, str], Any]
@@ -22,7 +24,7 @@ Builder = Callable[[Any, str], Any]
 
 def load_checked(path: str, reactor: Any, validators: Iterable[Validator] = ()) -> Config:
     """The configuration at `path`, checked as far as is possible without starting it; raises ConfigError."""
-    return load(path, [endpoints_of(reactor), token_file, access_log, *validators])
+    return load(path, [endpoints_of(reactor), engines_of(reactor), token_file, access_log, *validators])
 
 
 def endpoints_of(reactor: Any) -> Validator:
@@ -34,6 +36,19 @@ def endpoints_of(reactor: Any) -> Validator:
                 build(reactor, description)
             except Exception as error:  # endpoint types are plugins, and certificates are read here
                 yield place(path)(f"Twisted cannot use {description!r}: {str(error) or type(error).__name__}")
+
+    return validate
+
+
+def engines_of(reactor: Any) -> Validator:
+    """An engine that was asked for can serve the listener and all that its pool dials."""
+
+    def validate(config: Config, place: Place) -> Iterator[Problem]:
+        engines = Engines(reactor, SteadyClock(reactor))
+        for name, listener in config.listeners.items():
+            connects = [backend.connect for backend in config.pools[listener.pool].backends]
+            if objection := engines.objection(listener, connects):
+                yield place(path_of("listeners", name, "engine"))(objection)
 
     return validate
 

@@ -23,7 +23,7 @@ from twisted.internet.threads import blockingCallFromThread
 
 from tests.integration import wire
 from tests.integration.wire import Backend, Place, until
-from txlb.service import Balancer
+from txlb.service.balancer import Balancer
 from txlb.specs import BackendSpec, Config, ListenerSpec, OutlierSpec, PoolSpec, TimeoutsSpec
 
 

@@ -3,9 +3,3 @@
 `Balancer` is the whole of one process's balancer. `Ports` keeps the bound ports over reloads, `signals` lets an operator
 speak to it, `txlb.tap` makes a Twisted service of it.
 """
-
-from txlb.service.balancer import Balancer
-from txlb.service.ports import PortUnavailable
-from txlb.service.running import BalancerService
-
-__all__ = ["Balancer", "BalancerService", "PortUnavailable"]
