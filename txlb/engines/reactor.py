@@ -157,7 +157,7 @@ class Dial(Factory):
         if isinstance(protocol.transport, FileDescriptor):
             # Twisted's endpoints put a wrapper between, which forgets IHalfCloseableProtocol where the protocol is an
             # IHandshakeListener too.
-            protocol.transport.protocol = protocol
+            protocol.transport.protocol = protocol  # type: ignore[attr-defined]
 
     def _failed(self, failure: Failure) -> None:
         self._deferred = None
