@@ -403,7 +403,7 @@ def digest_reply(sock: socket.socket) -> None:
 
 def descriptors(pid: int | str = "self") -> int:
     """How many descriptors a process holds (its own listing of them not counted)."""
-    return len(os.listdir(f"/proc/{pid}/fd")) - (1 if pid == "self" else 0)
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()) - (1 if pid == "self" else 0)
 
 
 def resident(pid: int | str = "self") -> int:

@@ -26,7 +26,7 @@ Pairs = list[tuple[socket.socket, socket.socket]]
 
 
 class Resets(ConformanceCase):
-    """Each phase × each side, twenty times together: 240 resets in all. `keeps_paused_bytes`: what the proxy's kernel
+    """Each phase from each side, twenty times together: 240 resets in all. `keeps_paused_bytes`: what the proxy's kernel
     had acknowledged survives a reset even when the proxy had stopped reading."""
 
     keeps_paused_bytes = True
