@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from tests.simulate.plans import plan, result
 from txlb.simulate.changes import Change
-from txlb.simulate.plot import plot
+from txlb.simulate.plot import Box, plot
 from txlb.simulate.results import Result, quantile, response_of
 from txlb.simulate.service import DEFAULT
 from txlb.simulate.svg import nice_step
@@ -59,6 +59,15 @@ class PlotTests(SynchronousTestCase):
     def test_nice_step(self) -> None:
         """Grid lines fall on round numbers."""
         self.assertEqual([nice_step(most) for most in (4.0, 10.0, 47.0, 0.3)], [1.0, 5.0, 20.0, 0.1])
+
+    def test_scales(self) -> None:
+        """Far apart values share a chart on a logarithmic scale; ticks begin at 0 and stay inside."""
+        straight, bent = Box(0, 0, 100, 100, 45.0), Box(0, 0, 100, 100, 999.0, True)
+        self.assertEqual(straight.ticks(), [0.0, 20.0, 40.0])
+        self.assertEqual(bent.ticks(), [0.0, 1.0, 10.0, 100.0])
+        self.assertEqual([box.at(1.0, 0.0) for box in (straight, bent)], [(100.0, 100.0)] * 2)
+        self.assertEqual([box.at(0.0, 1e9) for box in (straight, bent)], [(0.0, 0.0)] * 2)
+        self.assertApproximates(bent.at(0.0, 99.0)[1], 100 / 3, 0.01)
 
 
 class TableTests(SynchronousTestCase):

@@ -27,22 +27,35 @@ BAND = 150.0
 BARS = 130.0
 HEADING = 62.0
 LEGEND = 84.0
+TAME = 8.0
+"""Where one strategy lets more than so many times the connections pile up than another, both are seen on a log scale only."""
+
 SHARES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
 
 @frozen
 class Box:
-    """Where a chart is, and the largest value of its vertical scale."""
+    """Where a chart is, and the largest value of its vertical scale, which may be that of log(1 + value)."""
 
     x: float
     y: float
     width: float
     height: float
     most: float
+    logarithmic: bool = False
 
     def at(self, share: float, value: float) -> tuple[float, float]:
         """The point at that share of the width with that value."""
-        return self.x + share * self.width, self.y + self.height * (1 - min(value, self.most) / self.most)
+        value = min(value, self.most)
+        part = math.log1p(value) / math.log1p(self.most) if self.logarithmic else value / self.most
+        return self.x + share * self.width, self.y + self.height * (1 - part)
+
+    def ticks(self) -> list[float]:
+        """Round values for grid lines, 0 first."""
+        if self.logarithmic:
+            return [0.0, *(value for power in range(12) if (value := 10.0**power) <= self.most)]
+        step = nice_step(self.most)
+        return [round(step * number, 9) for number in range(int(self.most / step + 1e-9) + 1)]
 
 
 def plot(results: list[Result], subtitle: str) -> str:
@@ -57,7 +70,9 @@ def plot(results: list[Result], subtitle: str) -> str:
     inner = width - 2 * MARGIN - AXIS
     _curves(drawing, results, Box(MARGIN + AXIS, TOP + 20, inner - 130, CURVES - 20, 1.0))
     column = inner / len(results)
-    most = max((s.most for r in results for s in r.timeline), default=1) or 1
+    peaks = [max((sample.most for sample in result.timeline), default=0) for result in results]
+    most = max([*peaks, 1])
+    logarithmic = most > TAME * max(min(peaks), 1)
     ratio = min(max([_ratio(b.share, b.fair) for r in results for b in r.backends] + [1.0]) * 1.08, 4.0)
     drawing.text(
         MARGIN, bands, "Connections at a backend over time: mean, and from the idlest to the busiest", "heading"
@@ -66,7 +81,7 @@ def plot(results: list[Result], subtitle: str) -> str:
     for index, result in enumerate(results):
         x, wide = MARGIN + AXIS + index * column, column - 22
         colour = COLOURS[index % len(COLOURS)]
-        _band(drawing, result, Box(x, bands + LEGEND, wide, BAND, most * 1.08), colour, index == 0)
+        _band(drawing, result, Box(x, bands + LEGEND, wide, BAND, most * 1.08, logarithmic), colour, index == 0)
         _bars(drawing, result, Box(x, bars + LEGEND - 32, wide, BARS, ratio), colour, index == 0)
     return str(drawing)
 
@@ -150,14 +165,11 @@ def _bars(drawing: Drawing, result: Result, box: Box, colour: str, first: bool) 
 
 
 def _grid(drawing: Drawing, box: Box, first: bool) -> None:
-    step = nice_step(box.most)
-    value = 0.0
-    while value <= box.most:
+    for value in box.ticks():
         _, y = box.at(0, value)
         drawing.line(box.x, y, box.x + box.width, y, "grid" if value else "axis")
         if first:
             drawing.text(box.x - 8, y + 4, f"{value:g}", "right quiet")
-        value = round(value + step, 9)
 
 
 def _ratio(share: float, fair: float) -> float:
