@@ -79,19 +79,19 @@ class LeastTime:
         best = self._ranking.best(exclude)
         if best is None:
             return None
-        index = best[-1]
+        score, _, index = best
         backend = self._ranking.backends[index]
         self._timings[backend].picked(now, self.period, self.inflight)
         if self.inflight:
             self._look_again(index, now)
-        self._turns.take(index)
-        self._ranking.replace_best(self._entry(index, now))
+        self._ranking.replace_best((score, self._turns.take(index), index))
         return backend
 
     def changed(self, backend: Any) -> None:
         timing = self._timings.get(backend)
         if timing is not None:
-            timing.trim(backend.active)
+            if self.inflight:
+                timing.trim(backend.active)
             self._rank(backend)
 
     def measured(self, backend: Any, what: str, seconds: float) -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Iterator
-from itertools import accumulate, count
+from itertools import accumulate
 from typing import Any
 
 from attrs import define, field
 
 from txlb.strategies.hashing import Hashing
+
+ATTEMPTS = 64
+"""Times that a key is hashed again because its backend is excluded."""
 
 
 @define(slots=False, eq=False, kw_only=True)
@@ -30,6 +33,6 @@ class SourceHash(Hashing):
     def walk(self, hashed: int) -> Iterator[Any]:
         """The remainder's backend first, then those of the same key hashed again and again."""
         if self._backends:
-            for attempt in count(1):
+            for attempt in range(ATTEMPTS):
                 yield self._backends[bisect(self._cumulated, hashed % self._cumulated[-1])]
                 hashed = self._hash_name(hashed.to_bytes(8) + attempt.to_bytes(4))

@@ -31,8 +31,8 @@ class Timing:
     def time(self, now: float, period: float) -> float | None:
         """What it takes, as far as is known; None: not known."""
         time = self.mean
-        if time is not None and now - self.used >= period:
-            time /= 2.0 ** min((now - self.used) // period, HALVINGS)
+        if time is not None and (unused := now - self.used) >= period:
+            time /= 2.0 ** min(unused // period, HALVINGS)
         if now < self.failed_until:
             time = FAILED if time is None else max(time, FAILED)
         if self._started and (waiting := self.waiting(now)) > 0:
