@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import shutil
 import subprocess
@@ -36,14 +35,13 @@ def version() -> str | None:
 
 
 def command(plan: Plan, folder: Path) -> list[str]:
-    """In the foreground: a master that does nothing, and one worker."""
+    """In the foreground, one process."""
     module = _module()
     servers = "\n".join(f"        server {host}:{port} max_fails=5 fail_timeout=30s;" for host, port in plan.backends)
     config = fill(
         "nginx.conf",
         folder,
         MODULE=f"load_module {module};" if module else "",
-        USER="user root;" if os.geteuid() == 0 else "",
         FILES=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         FOLDER=folder,
         BALANCE=_BALANCE[plan.strategy],
