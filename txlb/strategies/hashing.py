@@ -11,6 +11,7 @@ hashing: still the same for the same client.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterable, Iterator
 from hashlib import blake2b
 from itertools import islice
@@ -51,7 +52,7 @@ def _valid_bound(_: Any, attribute: Attribute, value: int) -> None:
 
 @implementer(IStrategy, IExplains)
 @define(slots=False, eq=False, kw_only=True)
-class Hashing:
+class Hashing(ABC):
     """The base of the hashing strategies: options, bounded load, exclusion. O(1) beside the walk's own cost."""
 
     key: Literal["client-ip"] = field(default="client-ip", metadata={"help": "what is hashed"})
@@ -74,13 +75,13 @@ class Hashing:
         if self._bound:
             alsoProvides(self, IObservesLoad)
 
+    @abstractmethod
     def build(self, backends: tuple) -> Iterator[None] | None:
         """Make the table of these; ends with it in use."""
-        raise NotImplementedError
 
+    @abstractmethod
     def walk(self, hashed: int) -> Iterable[Any]:
         """The backends in the order in which a client of that hash tries them; may repeat them, may have no end."""
-        raise NotImplementedError
 
     def rebuild(self, backends: tuple) -> Iterator[None] | None:
         self._offered = backends

@@ -15,6 +15,7 @@ An excluded backend is parked: it neither earns nor pays, so it does not come ba
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Container, Mapping
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import Any
@@ -35,7 +36,7 @@ def schedule(backends: tuple, owed: Mapping[Any, int]) -> Schedule:
     return (Smooth if few else Deadlines)(backends, owed)
 
 
-class Schedule:
+class Schedule(ABC):
     """What both have in common: parking, and what is owed. `_had` are the turns of each, `_total` the sum of weights."""
 
     def __init__(self, backends: tuple, owed: Mapping[Any, int]) -> None:
@@ -89,26 +90,33 @@ class Schedule:
     def _owed(self, index: int) -> int:
         return self._earned(index) - self._had[index]
 
+    @abstractmethod
     def _earned(self, index: int) -> int:
-        raise NotImplementedError
+        """What the backend has earned in turns so far, in parts of `ONE`."""
 
+    @abstractmethod
     def _start(self) -> None:
-        raise NotImplementedError
+        """Set up the structure for `_had`."""
 
+    @abstractmethod
     def _head(self) -> int | None:
-        raise NotImplementedError
+        """Whose turn it is; None when nobody is in."""
 
+    @abstractmethod
     def _take(self) -> None:
-        raise NotImplementedError
+        """The head has its turn."""
 
+    @abstractmethod
     def _drop_head(self) -> None:
-        raise NotImplementedError
+        """The head goes out."""
 
+    @abstractmethod
     def _add(self, index: int) -> None:
-        raise NotImplementedError
+        """It comes in, as `_had` says."""
 
+    @abstractmethod
     def _change_total(self, by: int) -> None:
-        raise NotImplementedError
+        """The sum of weights changes."""
 
 
 class Smooth(Schedule):
