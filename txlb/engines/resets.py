@@ -104,7 +104,7 @@ class ResetWatch:
         self._timer = None
         now = self.clock.seconds()
         waits, self._waits = self._waits, []
-        settled = []
+        settled: list[Wait] = []
         for wait in waits:
             (settled if wait.settled(now) else self._waits).append(wait)
         if self._waits:
