@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 
 from txlb.events import ConnectionClosed, EventBus
-from txlb.interfaces import IAcceptor, IEngine, Outcome
+from txlb.interfaces import IAcceptor, IEngine, IInspectsBytes, Outcome
 from txlb.model.limits import AnyGauge, ClientCounts
 from txlb.model.pool import Pool
 from txlb.proxy.failure_log import FailureLog
@@ -52,7 +52,7 @@ class Listener:
         self.gauge = gauge
         self._process = process
         self._room_made = room_made
-        self._clients = ClientCounts(spec.max_connections_per_client)
+        self._clients: ClientCounts | None = None
         self._sweeper = Sweeper(clock)
         self._bus = bus
         self._failures = FailureLog(clock)
@@ -64,10 +64,22 @@ class Listener:
         self.spec = spec
         self.pool = pool
         self.engine = engine
+        self.linked = engine.links and not IInspectsBytes.implementedBy(self.factory.protocol)
         self.timeouts = spec.timeouts
         self.gauge.limit = spec.max_connections
-        self._clients.limit = spec.max_connections_per_client
+        self._count_clients(spec.max_connections_per_client)
         self._sweeper.period = period_for(spec.timeouts)
+
+    def _count_clients(self, limit: int | None) -> None:
+        """Clients are counted only where there is a limit for each; one that comes with a reload finds some open."""
+        if limit is None:
+            self._clients = None
+        elif self._clients is None:
+            self._clients = ClientCounts()
+            for pair in self.pairs():
+                self._clients.take(pair.client.host)
+        if self._clients is not None:
+            self._clients.limit = limit
 
     @property
     def open(self) -> int:
@@ -89,19 +101,22 @@ class Listener:
     def admit(self, pair: ProxyPair) -> str:
         """Count this connection; returns why it is refused, or nothing."""
         self.total += 1
-        if not self._clients.take(pair.client.host):
-            return "too many connections of this client"
         if not self._process.take():
-            self._clients.give(pair.client.host)
             return "too many connections"
         if not self.gauge.take():
             self._process.give()
-            self._clients.give(pair.client.host)
             return "too many connections on this listener"
+        if self._clients is not None and not self._clients.take(pair.client.host):
+            self._process.give()
+            self.gauge.give()
+            return "too many connections of this client"
         self._sweeper.watch(pair)
-        if self.room() <= 0:
+        if self._full():
             self.pause()
         return ""
+
+    def _full(self) -> bool:
+        return self.gauge.value == self.gauge.limit or self._process.value == self._process.limit
 
     def closed(self, pair: ProxyPair) -> None:
         """A pair is over: release what it held, and tell."""
@@ -118,8 +133,9 @@ class Listener:
 
     def _give_back(self, pair: ProxyPair) -> None:
         self._sweeper.forget(pair)
-        full = self.room() <= 0
-        self._clients.give(pair.client.host)
+        full = self._full()
+        if self._clients is not None:
+            self._clients.give(pair.client.host)
         self._process.give()
         self.gauge.give()
         if full:

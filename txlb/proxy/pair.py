@@ -15,7 +15,6 @@ Later troubles follow from the first one, so `_decide` keeps the first outcome o
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
@@ -36,13 +35,8 @@ EARLY_LIMIT = 65536
 NOBODY: frozenset[Any] = frozenset()
 
 
-class State(IntEnum):
-    """Where a pair is; see the module's picture."""
-
-    REACHING = 0
-    MOVING = 1
-    CLOSING = 2
-    OVER = 3
+REACHING, MOVING, CLOSING, OVER = range(4)
+"""Where a pair is; see the module's picture. Plain numbers, since each connection compares them a dozen times."""
 
 
 class ProxyPair:
@@ -70,6 +64,7 @@ class ProxyPair:
         "dialled",
         "first_byte_seconds",
         "lease",
+        "linked",
         "listener",
         "outcome",
         "reason",
@@ -82,6 +77,7 @@ class ProxyPair:
     def __init__(self, listener: Listener, side: ClientSide, client: Client) -> None:
         self.listener = listener
         self._engine = listener.engine
+        self.linked = listener.linked
         self._pool = listener.pool
         self.client_side = side
         self.client = client
@@ -89,7 +85,7 @@ class ProxyPair:
         self.lease: Any = None
         self.backend_name = ""
         self.shard: set[ProxyPair] | None = None
-        self.state = State.REACHING
+        self.state = REACHING
         self.outcome: Outcome | None = None
         self.reason = ""
         self.tries = 0
@@ -110,7 +106,7 @@ class ProxyPair:
 
     def start(self) -> None:
         """The client's transport is there."""
-        if self._engine.links:
+        if self.linked:
             self.client_side.transport.pauseProducing()
         if refusal := self.listener.admit(self):
             self._refuse(Outcome.REJECTED, refusal)
@@ -174,7 +170,7 @@ class ProxyPair:
 
     def _refuse(self, outcome: Outcome | str, reason: str) -> None:
         self._decide(outcome, reason)
-        self.state = State.CLOSING
+        self.state = CLOSING
         self.client_side.transport.abortConnection()
 
     # Moving bytes
@@ -186,11 +182,11 @@ class ProxyPair:
         self._since = self.listener.now()
         self.connect_seconds = self._since - self.dialled
         self.lease.connected(self.connect_seconds)
-        self.state = State.MOVING
+        self.state = MOVING
         client, backend = self.client_side.transport, side.transport
         if self._pool.spec.send_proxy != "none":
             backend.write(header(self._pool.spec.send_proxy, client.getPeer(), client.getHost()))
-        if self._engine.links:
+        if self.linked:
             self._engine.link(client, backend)
         else:
             self._couple(self.client_side, side)
@@ -209,9 +205,9 @@ class ProxyPair:
 
     def client_data(self, data: bytes) -> None:
         """The client sent something."""
-        if self.state == State.MOVING:
+        if self.state == MOVING:
             self.backend_side.transport.write(data)  # type: ignore[union-attr]
-        elif self.state == State.REACHING:
+        elif self.state == REACHING:
             self._keep(data)
 
     def _keep(self, data: bytes) -> None:
@@ -224,7 +220,7 @@ class ProxyPair:
 
     def backend_data(self, data: bytes) -> None:
         """The backend sent something."""
-        if self.state == State.MOVING:
+        if self.state == MOVING:
             self.client_side.transport.write(data)
 
     def first_byte(self) -> None:
@@ -241,7 +237,7 @@ class ProxyPair:
             self._client_ended = True
         else:
             self._backend_ended = True
-        if self.state != State.MOVING:
+        if self.state != MOVING:
             return
         if self._client_ended and self._backend_ended:
             self._begin_closing()
@@ -253,34 +249,34 @@ class ProxyPair:
     def lost(self, side: Side, reason: Failure) -> None:
         """A side is gone: we closed it, it was reset, or (TLS) its other end closed both directions at once."""
         before = self.state
-        reset = self._is_reset(reason)
-        if reset or before == State.REACHING:
+        reset = self._is_reset(reason.value)
+        if reset or before == REACHING:
             by_client = side is self.client_side
             self._decide(Outcome.RESET_BY_CLIENT if by_client else Outcome.RESET_BY_BACKEND, _words(reason))
-        if before == State.REACHING:
+        if before == REACHING:
             self._abandon()
         other = self.backend_side if side is self.client_side else self.client_side
         if other is None or other is self._gone:
             self._over()
             return
         self._gone = side
-        self._begin_closing()
-        if before == State.MOVING:
+        if before == MOVING:
+            self._begin_closing()
             self._pass_reset(other) if reset else self._close(other)
 
-    def _is_reset(self, reason: Failure) -> bool:
+    def _is_reset(self, error: BaseException | None) -> bool:
         """Not when the loss is clean, nor when it is our own abort, which comes in CLOSING only, but for one found by
         `sweep`."""
-        if reason.check(ConnectionDone):
+        if isinstance(error, ConnectionDone):
             return False
-        return self.state != State.CLOSING or not reason.check(ConnectionAborted)
+        return self.state != CLOSING or not isinstance(error, ConnectionAborted)
 
     def _begin_closing(self) -> None:
-        self.state = State.CLOSING
+        self.state = CLOSING
         self._since = self.listener.now()
 
     def _half_close(self, transport: Any) -> None:
-        if not self._engine.links:
+        if not self.linked:
             # A producer that stays registered is resumed instead of the transport being closed.
             transport.unregisterProducer()
             if ISSLTransport.providedBy(transport):
@@ -290,21 +286,21 @@ class ProxyPair:
 
     def _close(self, side: Side | None) -> None:
         transport = side.transport  # type: ignore[union-attr]
-        if not self._engine.links:
+        if not self.linked:
             transport.unregisterProducer()
         transport.loseConnection()
 
     def _pass_reset(self, side: Side) -> None:
-        if not self._engine.links:
+        if not self.linked:
             side.transport.unregisterProducer()
         self._engine.reset(side.transport, self.listener.timeouts.linger)
 
     def abort(self, outcome: Outcome, reason: str) -> None:
         """End it now, with a reset to whoever is still there."""
-        if self.state == State.OVER:
+        if self.state == OVER:
             return
         self._decide(outcome, reason)
-        if self.state == State.REACHING:
+        if self.state == REACHING:
             self._abandon()
         self._begin_closing()
         for side in (self.client_side, self.backend_side):
@@ -317,7 +313,7 @@ class ProxyPair:
             self.reason = reason
 
     def _over(self) -> None:
-        self.state = State.OVER
+        self.state = OVER
         self.listener.closed(self)
         del self.client_side, self.backend_side, self._gone  # no reference cycle outlives a connection
 
@@ -339,7 +335,7 @@ class ProxyPair:
     def _received(self, side: Side | None) -> int:
         if side is None:
             return 0
-        received: int = side.transport.received if self._engine.links else side.received
+        received: int = side.transport.received if self.linked else side.received
         return received
 
     # Timeouts
@@ -347,13 +343,13 @@ class ProxyPair:
     def sweep(self, now: float) -> None:
         """Compare with what was seen at the last sweep, and end what has been quiet for too long."""
         timeouts = self.listener.timeouts
-        if self.state == State.REACHING:
+        if self.state == REACHING:
             self._sweep_reaching(now - self.dialled, timeouts.connect)
             return
         quiet = self._quiet(now)
         if not quiet:
             return
-        if self.state == State.CLOSING:
+        if self.state == CLOSING:
             if quiet >= timeouts.linger:
                 self.abort(Outcome.LINGER_TIMEOUT, "what was left could not be delivered")
         elif self._client_ended or self._backend_ended:
@@ -386,7 +382,7 @@ class ProxyPair:
 
     def _find_unseen_resets(self) -> None:
         """Where a paused transport hears nothing, ask the kernel; `lost` follows the abort."""
-        if self._engine.links:
+        if self.linked:
             return
         for side in (self.client_side, self.backend_side):
             if side is not None and side is not self._gone and self._engine.broken(side.transport):

@@ -100,7 +100,7 @@ class BackendSide(Side):
         self.pair = pair
 
     def connectionMade(self) -> None:
-        if ISSLTransport.providedBy(self.transport):
+        if not self.pair.linked and ISSLTransport.providedBy(self.transport):
             self.pair.handshaking(self)
         else:
             self.handshakeCompleted()
@@ -136,12 +136,13 @@ class ClientSideFactory(Factory):
     """Builds the client-facing Protocols of one listener. A reload may hand its port to another one."""
 
     noisy = False
+    protocol = ClientSide
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
 
     def buildProtocol(self, addr: IAddress | None) -> ClientSide:
-        return ClientSide(self.listener, addr)
+        return self.protocol(self.listener, addr)
 
 
 @implementer(IDialFactory)
