@@ -113,6 +113,20 @@ class TestMaglev(SynchronousTestCase):
                 if before[client] is not gone:
                     self.assertIs(picked, before[client])
 
+    def test_before_the_first_table(self) -> None:
+        """While the first table is made, or one of quite other backends, each client has one of those offered."""
+        strategy = Ground(Maglev).strategy
+        for backends in (fake_backends(*[1] * 30), tuple(FakeBackend(f"new-{number:02}") for number in range(30))):
+            steps = strategy.rebuild(backends)
+            picks = {client: strategy.pick(client) for client in fake_clients(300)}
+            self.assertLessEqual(set(picks.values()), set(backends))
+            self.assertGreater(len(set(picks.values())), 20)
+            for client, backend in picks.items():
+                self.assertIs(strategy.pick(client), backend)
+                self.assertNotIn(strategy.pick(client, {backend}), (backend, None))
+            for _ in steps:
+                pass
+
     def test_overtaken_rebuild_changes_nothing(self) -> None:
         """A rebuild that another one has overtaken does not bring its set back."""
         ground = ground_of(Maglev, 1, 1, 1)

@@ -26,6 +26,9 @@ from txlb.strategies.bound import Bound
 PROBES = 256
 """Places looked at for one client before those left are listed."""
 
+STOPGAPS = 16
+"""Backends tried by the mere remainder of the hash while there is no table at all, or only one of backends long gone."""
+
 EXPLAINED = 32
 """Places that `scores` tells in order."""
 
@@ -100,6 +103,10 @@ class Hashing(ABC):
         for backend in islice(self.walk(hashed), PROBES):
             if backend not in exclude and not (bound and bound.reached(backend)):
                 return backend
+        if self._stale:
+            for backend in self._stopgaps(hashed):
+                if backend not in exclude and not (bound and bound.reached(backend)):
+                    return backend
         return self._of_those_left(hashed, exclude)
 
     def changed(self, backend: Any) -> None:
@@ -132,6 +139,10 @@ class Hashing(ABC):
             left = [backend for backend in left if not self._bound.reached(backend)] or left
         salt = hashed.to_bytes(8)
         return max(left, key=lambda backend: self._hash_name(salt + backend.name.encode()), default=None)
+
+    def _stopgaps(self, hashed: int) -> Iterator[Any]:
+        offered = self._offered
+        return (offered[(hashed >> shift) % len(offered)] for shift in range(STOPGAPS if offered else 0))
 
     def _finish(self, steps: Iterator[None], backends: tuple) -> Iterator[None]:
         yield from steps

@@ -132,6 +132,9 @@ class StrategyConformance(_TestCase):
             self.assertIn(ground.strategy.pick(fake_clients(1)[0]), {*before, added})
         ground.offered = (*before[1:], added)
         self.assertIsNotNone(ground.pick())
+        for _ in ground.strategy.rebuild(()) or ():
+            self.assertIn(ground.strategy.pick(fake_clients(1)[0]), {*ground.offered, None})
+        self.assertIsNone(ground.strategy.pick(fake_clients(1)[0]))
 
     def test_weights(self) -> None:
         """Of 3,000 connections that stay open each backend has its weight's part, slow start's small weights included."""
