@@ -115,7 +115,7 @@ class SendExpectTests(CheckCase):
     def test_closed_early(self) -> None:
         """A backend that closes without it gets its words quoted."""
         answer = self.reply(b"-ERR loading\r\n", close=True, expect="+PONG")
-        self.assertEqual(self.failed(answer), r"closed the connection after b'-ERR loading\r\n'")
+        self.assertEqual(self.failed(answer), r"connection closed after b'-ERR loading\r\n'")
 
     def test_bounded(self) -> None:
         """An endless reply is read up to the bound only."""

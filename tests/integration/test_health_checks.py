@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import random
 import signal
@@ -10,6 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
@@ -18,6 +23,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import TestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Site
+from twisted.web.static import Data
 
 from tests.health_checks.fakes import fake_pool
 from txlb.events import EventBus
@@ -147,6 +153,59 @@ class SocketTests(Case):
         process.signalProcess("STOP")
         await self.says(Kind.OK, "connected", "tcp", place)
         await self.says(Kind.FAILED, "timed out", "http", place, timeout=0.3)
+
+
+class TLSTests(Case):
+    """Checks over TLS: the certificate is verified as the endpoint string says."""
+
+    async def setUp(self) -> None:
+        """A web server with a certificate of its own making, and the client endpoint string that trusts it."""
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        make_certificate(folder)
+        page = Data(b"all fine", "text/plain")
+        page.isLeaf = True
+        listen = f"ssl:0:interface=127.0.0.1:privateKey={folder}/private.key:certKey={folder}/trusted.pem"
+        port = await serverFromString(reactor, listen).listen(Site(page))
+        self.addCleanup(port.stopListening)
+        self.unknown = f"tls:localhost:{port.getHost().port}"
+        self.trusted = f"{self.unknown}:trustRoots={folder}"
+
+    async def test_trusted(self) -> None:
+        """Every check that connects works over TLS."""
+        await self.says(Kind.OK, "connected", "tcp", self.trusted)
+        await self.says(Kind.OK, "status 200", "http", self.trusted, body="fine")
+        hello = {"send": r"GET / HTTP/1.0\r\n\r\n", "expect": "fine"}
+        await self.says(Kind.OK, "fine", "send-expect", self.trusted, **hello)
+
+    async def test_untrusted(self) -> None:
+        """A certificate that is not trusted is a bad verdict, and said."""
+        await self.says(Kind.FAILED, "certificate verify failed", "tcp", self.unknown)
+        await self.says(Kind.FAILED, "certificate verify failed", "http", self.unknown)
+        await self.says(Kind.FAILED, "certificate verify failed", "send-expect", self.unknown, expect="x")
+
+    async def test_silent_handshake(self) -> None:
+        """Who accepts and never shakes hands is cut at the timeout."""
+        silent = (await self.listen(Factory.forProtocol(Protocol))).replace("tcp:127.0.0.1", "tls:localhost")
+        await self.says(Kind.FAILED, "timed out", "tcp", silent, timeout=0.2)
+
+
+def make_certificate(folder: Path) -> None:
+    """Write private.key and trusted.pem, a certificate for localhost that signs itself."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "private.key").write_bytes(private)
+    (folder / "trusted.pem").write_bytes(certificate.public_bytes(encoding))
 
 
 class Server(ProcessProtocol):

@@ -7,12 +7,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString
-from twisted.internet.interfaces import IAddress, ISSLTransport
+from twisted.internet.interfaces import IAddress, IHandshakeListener, ISSLTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from txlb.errors import CheckFailed
-from txlb.health_checks.verdicts import one_line
+from txlb.health_checks.verdicts import network_words, one_line
 
 REPLY_LIMIT = 64 * 1024
 """Bytes of a reply that are read at most."""
@@ -30,6 +31,7 @@ def converse(reactor: Any, connect: str, send: bytes, judge: Judge) -> Deferred[
     return connected.addCallback(lambda _: talk.done)
 
 
+@implementer(IHandshakeListener)
 class Talk(Protocol):
     """The verdict is kept until the connection is lost, so that whoever hears it knows that nothing is held."""
 
@@ -45,6 +47,10 @@ class Talk(Protocol):
     def connectionMade(self) -> None:
         if self._send:
             self.transport.write(self._send)
+        if not ISSLTransport.providedBy(self.transport):
+            self._consider()
+
+    def handshakeCompleted(self) -> None:
         self._consider()
 
     def dataReceived(self, data: bytes) -> None:
@@ -53,7 +59,7 @@ class Talk(Protocol):
             self._consider()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._finish(self._verdict or Failure(CheckFailed(f"closed the connection{self._after()}")))
+        self._finish(self._verdict or Failure(CheckFailed(f"{network_words(reason.value)}{self._after()}")))
 
     def _consider(self) -> None:
         verdict: str | Failure | None

@@ -18,7 +18,7 @@ from txlb.interfaces import IHealthCheck
 @implementer(IHealthCheck)
 @frozen
 class Tcp:
-    """Connects and closes again. With a `tls:` endpoint it is said to connect before the handshake is over."""
+    """Connects and closes again. With a `tls:` endpoint the handshake counts as connecting."""
 
     reactor: Any = field(repr=False)
 
