@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from attrs import frozen
@@ -10,9 +10,11 @@ from twisted.internet.defer import Deferred, execute, succeed
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from txlb.clock import in_slices
 from txlb.events import EventBus
 from txlb.interfaces import IControl
 from txlb.model.pool import Pool
+from txlb.model.report import snapshot_steps
 from txlb.service.balancer import Balancer
 from txlb.specs import BackendSpec
 
@@ -48,7 +50,15 @@ class LocalControl:
         return self.balancer.draining
 
     def state(self) -> Deferred[dict[str, Any]]:
-        return succeed(self.balancer.snapshot())
+        found: dict[str, Any] = {}
+        return in_slices(self.balancer.clock, self._state_steps(found)).addCallback(lambda _: found)
+
+    def _state_steps(self, found: dict[str, Any]) -> Iterator[None]:
+        listeners, pools = tuple(self.balancer.listeners.items()), tuple(self.balancer.pools.items())
+        found["listeners"] = {name: listener.snapshot() for name, listener in listeners}
+        found["pools"] = {name: {} for name, _ in pools}
+        for name, pool in pools:
+            yield from snapshot_steps(pool, found["pools"][name])
 
     def measurements(self) -> Deferred[dict[str, Any]]:
         return succeed(self.balancer.measurements())

@@ -9,8 +9,9 @@ from attrs import define, field
 from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import IListeningPort, ILoggingContext
 from twisted.internet.protocol import Factory
+from zope.interface import implementer
 
 from txlb.errors import TxlbError
 from txlb.interfaces import IAcceptor
@@ -25,11 +26,16 @@ class PortUnavailable(TxlbError):
     """A port cannot be bound; the message says which and why."""
 
 
+@implementer(ILoggingContext)
 class Doorway(Factory):
     """The factory that a port is bound with, once, by an endpoint that may have wrapped it. It leads to the factory of
     whoever serves the port now."""
 
     noisy = False
+
+    def logPrefix(self) -> str:
+        """What Twisted's own log lines about the port begin with."""
+        return "txlb"
 
     def lead_to(self, factory: Factory) -> None:
         """Have that factory build the protocols, without a step in between."""

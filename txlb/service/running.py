@@ -49,12 +49,12 @@ class BalancerService(Service):
             log.warn("{warning}", warning=warning)
         for name, listener in self.balancer.listeners.items():
             log.info(
-                "{name}: listening on {listen}, engine {engine}, pool {pool} ({backends} backends, {strategy})",
+                "{name}: listening on {listen}, engine {engine}, pool {pool} ({strategy} over {backends})",
                 name=name,
                 listen=", ".join(listener.spec.listen),
                 engine=listener.engine.name,
                 pool=listener.pool.name,
-                backends=len(listener.pool.backends),
+                backends=_count(len(listener.pool.backends), "backend"),
                 strategy=", ".join(strategy.name for strategy in listener.pool.spec.strategy),
             )
         gc.collect()
@@ -102,8 +102,8 @@ class BalancerService(Service):
         """Let the open connections end, then the process."""
         assert self.balancer is not None
         log.info(
-            "Draining {open} connections, for {seconds} at most",
-            open=self.balancer.open,
+            "Draining {open}, for {seconds} at most",
+            open=_count(self.balancer.open, "open connection"),
             seconds=format_duration(self.balancer.config.drain_timeout),
         )
         drained = self.balancer.drain()
@@ -113,3 +113,7 @@ class BalancerService(Service):
     def stopService(self) -> Any:
         super().stopService()
         return self.balancer.stop() if self.balancer is not None else None
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
