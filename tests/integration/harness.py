@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -253,12 +254,20 @@ def spawn(place: Place, name: str, text: str, command: list[str]) -> Running:
     running = Program(place, process)
     try:
         until(lambda: listens(place) or process.poll() is not None, f"{command[0]} listens")
+        _quiet(running)
         if process.poll() is not None:
             raise AssertionError(f"{command[0]} does not start with this configuration:\n{text}")
     except AssertionError:
         running.stop()
         raise
     return running
+
+
+def _quiet(running: Program) -> None:
+    """A program may open more after it listens: wait until it no longer does."""
+    held = -1
+    while running.process.poll() is None and held != (held := running.descriptors()):
+        time.sleep(0.05)
 
 
 @define

@@ -111,6 +111,8 @@ def play(subject: Subject, scenario: Scenario) -> Seen:
     stage, seen = Stage(subject), Seen()
     try:
         _play(stage, scenario, seen)
+    except (AssertionError, OSError) as error:
+        seen.troubles.append(str(error))
     finally:
         stage.close()
     judge(scenario, seen)
