@@ -33,7 +33,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--json", metavar="FILE", type=Path, help="default: bench/results/TIME.json")
     made.add_argument("--plots", metavar="DIR", type=Path, help="write SVG plots there")
     made.add_argument("--markdown", metavar="FILE", type=Path, help="write the tables there, for a page")
-    made.add_argument("--show", metavar="FILE", type=Path, help="run nothing: show, and plot, an earlier run's JSON")
+    made.add_argument("--show", metavar="FILE", type=Path, action="append", default=[],
+                      help="run nothing: show, and plot, an earlier run's JSON; further ones replace its scenarios")  # fmt: skip
     return made
 
 
@@ -65,7 +66,11 @@ def main(argv: list[str] | None = None) -> int:
     except KeyError as error:
         made.error(f"unknown name {error}")
     if options.show:
-        results = Results.from_json(options.show.read_text())
+        results, *again = [Results.from_json(path.read_text()) for path in options.show]
+        for other in again:
+            results.replace(other)
+        if options.json:
+            results.write(options.json)
     else:
         end_by_exception()
         words = {"quick": options.quick, "rounds": wanted.rounds, "strategy": options.strategy}

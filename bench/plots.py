@@ -161,7 +161,7 @@ def growth(results: Results) -> Picture | None:
         return None
     picture = Picture(860, 90 + 350 * len(figures), "How cost grows")
     picture.word(20, 34, "How cost grows", "ink title")
-    picture.word(20, 58, f"Processor time of the proxy itself; flat is good. {how(results)}", "soft")
+    picture.word(20, 58, "Processor time of the proxy itself, medians; flat is good.", "soft")
     for n, figure in enumerate(figures):
         points = [point for point in results.points(*figure) if point]
         curves = {}
@@ -195,7 +195,7 @@ def picks(results: Results) -> Picture | None:
         picture.word(187 + n * 150, 64, f"{size:,} backends", "soft")
     for value in axes.xs:
         picture.line(axes.x(value), 84, axes.x(value), 92 + axes.height)
-        picture.word(axes.x(value), 92 + axes.height + 18, f"{value:,g}", "soft small", "middle")
+        picture.word(axes.x(value), 92 + axes.height + 18, f"{value:,.0f}", "soft small", "middle")
     for row, name in enumerate(sorted(names, key=lambda name: (found[name][-1] or found[name][0]).middle)):  # type: ignore[union-attr]
         y = 92 + ROW * row + ROW / 2
         picture.word(160, y + 4, name, "ink", "end")

@@ -110,6 +110,15 @@ class Results:
             results.samples[key] = {int(number): value for number, value in row["samples"].items()}
         return results
 
+    def replace(self, other: Results) -> None:
+        """Take over another run's figures where it has any, whole scenarios at a time, and what failed in them."""
+        again = {scenario for scenario, _ in other.metrics}
+        self.samples = {key: found for key, found in self.samples.items() if key.scenario not in again}
+        self.samples |= other.samples
+        self.metrics |= other.metrics
+        self.versions |= other.versions
+        self.failures = [text for text in self.failures if not text.startswith(tuple(again))] + other.failures
+
     def write(self, path: Path) -> None:
         """Write the JSON, making the folder."""
         path.parent.mkdir(parents=True, exist_ok=True)

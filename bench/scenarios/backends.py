@@ -29,5 +29,5 @@ class Backends(Base):
 SCENARIO = Backends(
     "backends",
     "a new connection's cost as the pool grows",
-    (Metric("cpu", "new connection, backends", "µs"),),
+    (Metric("cpu", "new connection, by number of backends", "µs"),),
 )

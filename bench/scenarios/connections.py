@@ -32,7 +32,7 @@ SCENARIO = Connections(
     "connections",
     "a request's cost as open connections grow",
     (
-        Metric("beside", "request, 10 busy, open connections", "µs"),
-        Metric("around", "request, all busy in turn, open connections", "µs"),
+        Metric("beside", "request on 10 of the open connections", "µs"),
+        Metric("around", "request on all open connections in turn", "µs"),
     ),
 )

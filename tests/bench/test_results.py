@@ -65,6 +65,16 @@ class ResultsTests(SynchronousTestCase):
         row = json.loads(made.as_json())["figures"][0]
         self.assertEqual((row["scenario"], row["median"], row["unit"]), ("kept", 33.0, "µs"))
 
+    def test_a_scenario_run_again_replaces_the_first_run(self) -> None:
+        """Its samples, also those of peers that it no longer has, and its failures; others stay."""
+        made, again = results(), Results({}, {}, {"haproxy": "2.6"}, failures=["latency, nginx: gone"])
+        made.failures = ["kept, nginx: gone", "latency at 5, nginx: gone", "new, nginx: gone"]
+        again.add_round(LATENCY, None, 0, {"direct": {"p50": 1.0}, "haproxy": {"p50": 3.0}})
+        made.replace(again)
+        self.assertEqual(made.samples[Key("latency", "p50", None, "haproxy")], {0: 2.0})
+        self.assertIn(Key("kept", "cpu", None, "haproxy"), made.samples)
+        self.assertEqual(made.failures, ["kept, nginx: gone", "new, nginx: gone", "latency, nginx: gone"])
+
     def test_points_in_order(self) -> None:
         """Points come sorted, whatever the order of the runs."""
         made = results()
