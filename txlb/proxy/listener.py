@@ -199,4 +199,12 @@ class Listener:
 
     def snapshot(self) -> dict[str, Any]:
         """The state that operators see."""
-        return {"engine": self.engine.name, "open": self.open, "total": self.total, "rejected": self.rejected}
+        return {
+            "engine": self.engine.name,
+            "open": self.open,
+            "total": self.total,
+            "rejected": self.rejected,
+            "pool": self.pool.name,
+            "listen": list(self.spec.listen),
+            "max_connections": self.spec.max_connections,
+        }

@@ -48,12 +48,8 @@ class ProxyPair:
         "_dial",
         "_early",
         "_early_size",
-        "_engine",
         "_error",
-        "_gone",
-        "_mark",
         "_pool",
-        "_since",
         "_ticket",
         "_tried",
         "backend_name",
@@ -62,13 +58,17 @@ class ProxyPair:
         "client_side",
         "connect_seconds",
         "dialled",
+        "engine",
         "first_byte_seconds",
+        "gone",
         "lease",
         "linked",
         "listener",
+        "mark",
         "outcome",
         "reason",
         "shard",
+        "since",
         "started",
         "state",
         "tries",
@@ -76,7 +76,7 @@ class ProxyPair:
 
     def __init__(self, listener: Listener, side: ClientSide, client: Client) -> None:
         self.listener = listener
-        self._engine = listener.engine
+        self.engine = listener.engine
         self.linked = listener.linked
         self._pool = listener.pool
         self.client_side = side
@@ -89,10 +89,10 @@ class ProxyPair:
         self.outcome: Outcome | None = None
         self.reason = ""
         self.tries = 0
-        self.started = self.dialled = self._since = listener.now()
+        self.started = self.dialled = self.since = listener.now()
         self.connect_seconds: float | None = None
         self.first_byte_seconds: float | None = None
-        self._mark = 0
+        self.mark = 0
         self._dial: Any = None
         self._ticket: Any = None
         self._tried: Any = NOBODY
@@ -100,7 +100,7 @@ class ProxyPair:
         self._early: list[bytes] | None = None
         self._early_size = 0
         self._client_ended = self._backend_ended = False
-        self._gone: Side | None = None
+        self.gone: Side | None = None
 
     # Reaching a backend
 
@@ -137,7 +137,7 @@ class ProxyPair:
         self.tries += 1
         if self.tries > 1:
             self.dialled = self.listener.now()
-        dial = self._engine.dial(lease.backend.spec.connect, BackendSideFactory(self))
+        dial = self.engine.dial(lease.backend.spec.connect, BackendSideFactory(self))
         if self.lease is lease and self.backend_side is None:  # else it was answered at once
             self._dial = dial
 
@@ -158,7 +158,7 @@ class ProxyPair:
         else:
             self._refuse(error.outcome, error.reason)
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """Stop whatever is under way to reach a backend."""
         if self._ticket is not None:
             self._ticket.cancel()
@@ -179,15 +179,15 @@ class ProxyPair:
         """A backend is there and ready."""
         self._dial = None
         self.backend_side = side
-        self._since = self.listener.now()
-        self.connect_seconds = self._since - self.dialled
+        self.since = self.listener.now()
+        self.connect_seconds = self.since - self.dialled
         self.lease.connected(self.connect_seconds)
         self.state = MOVING
         client, backend = self.client_side.transport, side.transport
         if self._pool.spec.send_proxy != "none":
             backend.write(header(self._pool.spec.send_proxy, client.getPeer(), client.getHost()))
         if self.linked:
-            self._engine.link(client, backend)
+            self.engine.link(client, backend)
         else:
             self._couple(self.client_side, side)
 
@@ -254,26 +254,26 @@ class ProxyPair:
             by_client = side is self.client_side
             self._decide(Outcome.RESET_BY_CLIENT if by_client else Outcome.RESET_BY_BACKEND, _words(reason))
         if before == REACHING:
-            self._abandon()
+            self.abandon()
         other = self.backend_side if side is self.client_side else self.client_side
-        if other is None or other is self._gone:
+        if other is None or other is self.gone:
             self._over()
             return
-        self._gone = side
+        self.gone = side
         if before == MOVING:
             self._begin_closing()
             self._pass_reset(other) if reset else self._close(other)
 
     def _is_reset(self, error: BaseException | None) -> bool:
-        """Not when the loss is clean, nor when it is our own abort, which comes in CLOSING only, but for one found by
-        `sweep`."""
+        """Not when the loss is clean, nor when it is our own abort, which comes in CLOSING only, but for one that
+        `txlb.proxy.timeouts` found."""
         if isinstance(error, ConnectionDone):
             return False
         return self.state != CLOSING or not isinstance(error, ConnectionAborted)
 
     def _begin_closing(self) -> None:
         self.state = CLOSING
-        self._since = self.listener.now()
+        self.since = self.listener.now()
 
     def _half_close(self, transport: Any) -> None:
         if not self.linked:
@@ -293,7 +293,7 @@ class ProxyPair:
     def _pass_reset(self, side: Side) -> None:
         if not self.linked:
             side.transport.unregisterProducer()
-        self._engine.reset(side.transport, self.listener.timeouts.linger)
+        self.engine.reset(side.transport, self.listener.timeouts.linger)
 
     def abort(self, outcome: Outcome, reason: str) -> None:
         """End it now, with a reset to whoever is still there."""
@@ -301,11 +301,10 @@ class ProxyPair:
             return
         self._decide(outcome, reason)
         if self.state == REACHING:
-            self._abandon()
+            self.abandon()
         self._begin_closing()
-        for side in (self.client_side, self.backend_side):
-            if side is not None and side is not self._gone:
-                side.transport.abortConnection()
+        for side in self.sides:
+            side.transport.abortConnection()
 
     def _decide(self, outcome: Outcome | str, reason: str) -> None:
         if self.outcome is None:
@@ -315,7 +314,17 @@ class ProxyPair:
     def _over(self) -> None:
         self.state = OVER
         self.listener.closed(self)
-        del self.client_side, self.backend_side, self._gone  # no reference cycle outlives a connection
+        del self.client_side, self.backend_side, self.gone  # no reference cycle outlives a connection
+
+    @property
+    def half_closed(self) -> bool:
+        """Whether one side sends no more."""
+        return self._client_ended or self._backend_ended
+
+    @property
+    def sides(self) -> list[Side]:
+        """Those that are still there."""
+        return [side for side in (self.client_side, self.backend_side) if side is not None and side is not self.gone]
 
     @property
     def pool_name(self) -> str:
@@ -337,57 +346,6 @@ class ProxyPair:
             return 0
         received: int = side.transport.received if self.linked else side.received
         return received
-
-    # Timeouts
-
-    def sweep(self, now: float) -> None:
-        """Compare with what was seen at the last sweep, and end what has been quiet for too long."""
-        timeouts = self.listener.timeouts
-        if self.state == REACHING:
-            self._sweep_reaching(now - self.dialled, timeouts.connect)
-            return
-        quiet = self._quiet(now)
-        if not quiet:
-            return
-        if self.state == CLOSING:
-            if quiet >= timeouts.linger:
-                self.abort(Outcome.LINGER_TIMEOUT, "what was left could not be delivered")
-        elif self._client_ended or self._backend_ended:
-            if quiet >= timeouts.half_close:
-                self.abort(
-                    Outcome.HALF_CLOSE_TIMEOUT, f"no byte for {timeouts.half_close:g} s after one side had ended"
-                )
-        elif quiet >= timeouts.idle:
-            self.abort(Outcome.IDLE_TIMEOUT, f"no byte for {timeouts.idle:g} s")
-        else:
-            self._find_unseen_resets()
-
-    def _sweep_reaching(self, waited: float, limit: float) -> None:
-        if self.lease is not None and waited >= limit:
-            self._abandon()
-            self.dial_failed(DialError(Outcome.CONNECT_TIMEOUT, f"no connection within {limit:g} s"))
-        else:
-            self._find_unseen_resets()
-
-    def _quiet(self, now: float) -> float:
-        """Seconds since bytes last moved: were read from either side, or taken by the kernel for either side."""
-        unsent = self._engine.unsent
-        mark = self.bytes_in + self.bytes_out - unsent(self.client_side.transport)
-        if self.backend_side is not None:
-            mark -= unsent(self.backend_side.transport)
-        if mark != self._mark:
-            self._mark = mark
-            self._since = now
-        return now - self._since
-
-    def _find_unseen_resets(self) -> None:
-        """Where a paused transport hears nothing, ask the kernel; `lost` follows the abort."""
-        if self.linked:
-            return
-        for side in (self.client_side, self.backend_side):
-            if side is not None and side is not self._gone and self._engine.broken(side.transport):
-                side.transport.abortConnection()
-                return
 
 
 def _words(reason: Failure) -> str:

@@ -7,15 +7,12 @@ up to two periods late, and a period is at most a quarter of the shortest timeou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from attrs import define, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from txlb.proxy.pair import ProxyPair
+from txlb.proxy.timeouts import look_at
 from txlb.specs import TimeoutsSpec
-
-if TYPE_CHECKING:
-    from txlb.proxy.pair import ProxyPair
 
 SHARDS = 16
 LONGEST_PERIOD = 1.0
@@ -30,7 +27,7 @@ def period_for(timeouts: TimeoutsSpec) -> float:
 
 @define
 class Sweeper:
-    """Keeps the live pairs, and has each look at its own timeouts once per `period` seconds."""
+    """Keeps the live pairs, and looks at each of them once per `period` seconds."""
 
     clock: IReactorTime
     period: float = LONGEST_PERIOD
@@ -66,7 +63,7 @@ class Sweeper:
         now = self.clock.seconds()
         for pair in tuple(self._shards[self._next]):
             if pair.shard is not None:  # an earlier one's end may have ended it
-                pair.sweep(now)
+                look_at(pair, now)
         self._next = (self._next + 1) % SHARDS
         if self._call is None and any(self._shards):
             self._call = self.clock.callLater(self.period / SHARDS, self._sweep)
