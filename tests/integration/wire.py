@@ -19,6 +19,7 @@ import tempfile
 import termios
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,7 @@ CHUNK = 1 << 18
 OWN: set[socket.socket] = set()
 _own_lock = threading.Lock()
 _numbers = itertools.count()
+_born_reset: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 
 def keep(sock: socket.socket) -> socket.socket:
@@ -202,9 +204,12 @@ def nowhere(kind: str = "tcp") -> Place:
 
 
 def dial(place: Place) -> socket.socket:
-    """A client's connection."""
+    """A client's connection. One that was reset before `connect` had returned says so when it is read."""
     sock = keep(socket.socket(place.family))
-    sock.connect(place.address)
+    try:
+        sock.connect(place.address)
+    except ConnectionResetError:
+        _born_reset.add(sock)  # the kernel tells it once only
     if place.kind != "unix":
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
@@ -250,7 +255,7 @@ class End:
 
 def read_to_end(sock: socket.socket, patience: float = PATIENCE, size: int = CHUNK, pause: float = 0.0) -> End:
     """Read until the stream ends; with `pause`, slowly."""
-    count, digest, how = 0, hashlib.sha256(), "eof"
+    count, digest, how = 0, hashlib.sha256(), "reset" if sock in _born_reset else "eof"
     sock.settimeout(patience)
     try:
         while chunk := sock.recv(size):

@@ -49,10 +49,11 @@ class Seen:
     @property
     def words(self) -> str:
         """The client's and the backend's view."""
-        return f"client: {_words(self.client)}; backend: {_words(self.backend)}"
+        return f"client: {view(self.client)}; backend: {view(self.backend)}"
 
 
-def _words(end: End | None) -> str:
+def view(end: End | None) -> str:
+    """An end in words."""
     return "nothing" if end is None else f"{end.how} after {end.count}"
 
 
@@ -214,7 +215,7 @@ def _wrong(who: str, expected: str, end: End | None, stream: Stream, least: int 
     if end is None:
         return f"{who} saw nothing"
     if expected == "whole":
-        return None if (end.count, end.how) == (stream.size, "eof") else f"{who} saw {_words(end)}, not all of it"
+        return None if (end.count, end.how) == (stream.size, "eof") else f"{who} saw {view(end)}, not all of it"
     if end.how not in expected.split("|"):
-        return f"{who} saw {_words(end)}, not {expected}"
+        return f"{who} saw {view(end)}, not {expected}"
     return f"{who} got {end.count} bytes, not {least}" if least is not None and end.count < least else None

@@ -14,7 +14,7 @@ import threading
 from twisted.internet import reactor
 
 import txlb
-from tests.integration.faults.battery import Seen, play
+from tests.integration.faults.battery import Seen, play, view
 from tests.integration.faults.scenarios import TABLE, Scenario
 from tests.integration.harness import HAProxy, Nginx, Subject, Txlb, missing
 
@@ -38,16 +38,23 @@ def versions() -> str:
     return "; ".join(texts)
 
 
-def cell(seen: Seen) -> str:
-    """What one saw, and what of it is wrong by the table."""
-    return seen.words.replace("; ", "<br>") + "".join(f"<br>**{trouble}**" for trouble in seen.troubles)
+def views(scenario: Scenario, seen: Seen) -> list[str]:
+    """What client and backend saw, where the table says something of it: of the rest, chance decides."""
+    both = (("client", scenario.client, seen.client), ("backend", scenario.backend, seen.backend))
+    return [f"{who}: {view(end)}" for who, expected, end in both if expected != "*"]
 
 
-def differs(row: Row) -> bool:
-    """Whether somebody's row is worth printing."""
-    endings = {
-        (seen.client.how if seen.client else "", seen.backend.how if seen.backend else "") for seen in row.values()
-    }
+def cell(scenario: Scenario, seen: Seen) -> str:
+    """The views; bold where they are not what the table asks for, with what else is wrong."""
+    text = "<br>".join(views(scenario, seen))
+    if not seen.troubles:
+        return text
+    return "<br>".join([f"**{text.replace('<br>', '**<br>**')}**", *(t for t in seen.troubles if "saw" not in t)])
+
+
+def differs(scenario: Scenario, row: Row) -> bool:
+    """Whether the row is worth printing: somebody saw another end, or something is wrong."""
+    endings = {tuple(text.partition(" after")[0] for text in views(scenario, seen)) for seen in row.values()}
     return len(endings) > 1 or any(seen.troubles for seen in row.values())
 
 
@@ -57,8 +64,8 @@ def show(rows: dict[Scenario, Row], subjects: list[Subject], every: bool) -> Non
     print("| fault | phase | side | " + " | ".join(subject.name for subject in subjects) + " |")
     print("| --- | --- | --- |" + " --- |" * len(subjects))
     for scenario, row in rows.items():
-        if every or differs(row):
-            cells = " | ".join(cell(row[subject.name]) for subject in subjects)
+        if every or differs(scenario, row):
+            cells = " | ".join(cell(scenario, row[subject.name]) for subject in subjects)
             print(f"| {scenario.fault} | {scenario.phase} | {scenario.side} | {cells} |")
     print("\n| | rows as asked for | of | slowest recovery, s | descriptors left | most memory grown, kB |")
     print("| --- | --- | --- | --- | --- | --- |")
