@@ -16,7 +16,7 @@ class SnapshotTests(SynchronousTestCase):
     """The contract's state of a pool."""
 
     def test_keys(self):
-        """Exactly the keys of the contract, as plain JSON."""
+        """The keys of the contract and the limits, as plain JSON."""
         w = world("a", strategy="watcher turns")
         shown = json.loads(json.dumps(w.pool.snapshot()))
         self.assertEqual((shown["strategy"], shown["queued"]), ("watcher, turns", 0))
@@ -39,6 +39,8 @@ class SnapshotTests(SynchronousTestCase):
                     "bytes_out",
                     "connect_ms",
                     "first_byte_ms",
+                    "max_connections",
+                    "backup",
                 ]
             ),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from txlb.model.backend import Backend
@@ -13,11 +14,27 @@ if TYPE_CHECKING:
 
 def snapshot(pool: Pool) -> dict[str, Any]:
     """The state of one pool as in the contract of `GET /api/v1/state`."""
-    return {
-        "strategy": strategy_name(pool),
-        "queued": pool.queued,
-        "backends": {name: _backend(backend) for name, backend in pool.backends.items()},
-    }
+    found: dict[str, Any] = {}
+    for _ in snapshot_steps(pool, found):
+        pass
+    return found
+
+
+def snapshot_steps(pool: Pool, into: dict[str, Any]) -> Iterator[None]:
+    """The same, written into a dictionary backend by backend, for who must not hold up the data path."""
+    backends: dict[str, Any] = {}
+    into.update(
+        strategy=strategy_name(pool),
+        queued=pool.queued,
+        queue_size=pool.spec.queue.size,
+        open=pool.open,
+        max_connections=pool.spec.max_connections,
+        panic=pool.panic,
+        backends=backends,
+    )
+    for name, backend in tuple(pool.backends.items()):
+        backends[name] = _backend(backend)
+        yield
 
 
 def strategy_name(pool: Pool) -> str:
@@ -111,6 +128,8 @@ def _backend(backend: Backend) -> dict[str, Any]:
         "bytes_out": backend.bytes_out,
         "connect_ms": backend.connect_times.recent_ms,
         "first_byte_ms": backend.first_byte_times.recent_ms,
+        "max_connections": backend.spec.max_connections,
+        "backup": backend.spec.backup,
     }
 
 

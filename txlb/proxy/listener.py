@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from txlb.events import ConnectionClosed, EventBus
 from txlb.interfaces import IAcceptor, IEngine, IInspectsBytes, Outcome
-from txlb.model.limits import AnyGauge, ClientCounts
+from txlb.model.limits import AnyClientCounts, AnyGauge, ClientCounts
 from txlb.model.pool import Pool
 from txlb.proxy.failure_log import FailureLog
 from txlb.proxy.pair import ProxyPair
@@ -43,6 +43,7 @@ class Listener:
         process: AnyGauge,
         gauge: AnyGauge,
         room_made: Callable[[], None],
+        clients: AnyClientCounts | None = None,
     ) -> None:
         self.name = spec.name
         self.now = clock.seconds
@@ -83,8 +84,8 @@ class Listener:
 
     @property
     def open(self) -> int:
-        """Connections that are open now."""
-        return self.gauge.value
+        """Connections that are open now in this process."""
+        return self.gauge.own
 
     def pairs(self) -> list[ProxyPair]:
         """The open connections."""
@@ -93,6 +94,10 @@ class Listener:
     def room(self) -> int:
         """How many more connections may be accepted."""
         return min(_room(self.gauge), _room(self._process))
+
+    def places(self) -> int:
+        """How many an engine may accept in this turn: as `room`, and nobody else can take them meanwhile."""
+        return min(self.gauge.places(), self._process.places())
 
     def make_pair(self, side: ClientSide, client: Client) -> ProxyPair:
         """A pair for a client that was accepted."""
@@ -140,7 +145,7 @@ class Listener:
         self.gauge.give()
         if full:
             self._room_made()
-        if not self.gauge.value and self._on_empty:
+        if not self.gauge.own and self._on_empty:
             waiting, self._on_empty = self._on_empty, []
             for callback in waiting:
                 callback()
@@ -187,7 +192,7 @@ class Listener:
 
     def when_empty(self, callback: Callable[[], None]) -> None:
         """Call back once no connection is open, at once if that is so."""
-        if self.gauge.value:
+        if self.gauge.own:
             self._on_empty.append(callback)
         else:
             callback()

@@ -13,19 +13,18 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, inlineCallbacks
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from txlb import registry
 from txlb.clock import SteadyClock
 from txlb.echo import EchoFactory
 from txlb.events import BackendChanged, BackendDown, EventBus, Reloaded
 from txlb.health_checks.scheduler import Scheduler
-from txlb.interfaces import IAcceptor, Outcome
+from txlb.interfaces import Outcome
 from txlb.model.limits import Gauge, MakeGauge
 from txlb.model.pool import Pool
 from txlb.proxy.listener import Listener
 from txlb.service.engines import Engines
-from txlb.service.ports import Ports
+from txlb.service.ports import Plain, Ports
 from txlb.specs import Config, ListenerSpec, PoolSpec
 
 log = Logger()
@@ -113,7 +112,7 @@ class Balancer:
         for spec in config.listeners.values():
             self._serve(spec)
         for description in config.echo:
-            self.ports.bound[description].hand_to("echo", self._echo, _Plain)
+            self.ports.bound[description].hand_to("echo", self._echo, Plain)
         for name in old_pools.keys() - self.pools.keys():
             self._drop(old_pools[name])
 
@@ -285,22 +284,3 @@ class Balancer:
         emptied: Deferred[None] = Deferred()
         listener.when_empty(lambda: emptied.callback(None))
         return emptied
-
-
-@implementer(IAcceptor)
-class _Plain:
-    """Accepts on a port of Twisted's as Twisted does: for the echo servers."""
-
-    def __init__(self, port: Any, factory: Any) -> None:
-        self._port = port
-        self.resume()
-
-    def pause(self) -> None:
-        self._port.stopReading()
-
-    def resume(self) -> None:
-        self._port.startReading()
-
-    def release(self) -> Any:
-        self._port.stopReading()
-        return self._port

@@ -104,6 +104,25 @@ class Ports:
         return maybeDeferred(bound.port.stopListening)
 
 
+@implementer(IAcceptor)
+class Plain:
+    """Accepts on a port of Twisted's as Twisted does: for what is no balancer's listener."""
+
+    def __init__(self, port: Any, factory: Any) -> None:
+        self._port = port
+        self.resume()
+
+    def pause(self) -> None:
+        self._port.stopReading()
+
+    def resume(self) -> None:
+        self._port.startReading()
+
+    def release(self) -> Any:
+        self._port.stopReading()
+        return self._port
+
+
 def _reason(error: Exception) -> str:
     inner = getattr(error, "socketError", error)
     return str(getattr(inner, "strerror", None) or inner)

@@ -5,21 +5,26 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txlb.checks import load_checked
 from txlb.errors import INTERNAL_FAILURE, PORT_UNAVAILABLE, ConfigError
+from txlb.service.admin import AdminPort
 from txlb.service.balancer import Balancer
+from txlb.service.control import LocalControl
 from txlb.service.limits import most_connections, raise_descriptor_limit
 from txlb.service.ports import PortUnavailable
 from txlb.service.signals import Signals
 from txlb.specs import Config
 from txlb.units import format_duration
+
+if TYPE_CHECKING:
+    from txlb.admin.server import Admin
 
 log = Logger()
 
@@ -34,14 +39,30 @@ class BalancerService(Service):
         self._reactor = reactor
         self._exit_code: int | None = None
         self.balancer: Balancer | None = None
+        self._admin = AdminPort(reactor, self._make_admin)
+        self._reloads = DeferredLock()
 
     def startService(self) -> None:
         super().startService()
         self.balancer = Balancer(self._reactor, most_connections=most_connections(raise_descriptor_limit()))
-        self.balancer.start(self._config).addCallbacks(self._listening, self._fail)
+        self._start(self.balancer).addCallbacks(self._listening, self._fail)
         if self._exit_code is not None:
             raise SystemExit(self._exit_code)
         self._reactor.callWhenRunning(Signals(self._reactor, self.reload, self.drain).install)
+
+    @inlineCallbacks
+    def _start(self, balancer: Balancer) -> Any:
+        yield self._admin.bind(self._config.admin)
+        yield balancer.start(self._config)
+        yield self._admin.become(self._config.admin)
+
+    def _make_admin(self) -> Admin:
+        from txlb.admin.server import Admin  # with twisted.web, which nobody waits for who has no admin
+
+        balancer = self.balancer
+        assert balancer is not None
+        control = LocalControl(balancer, self.read_again)
+        return Admin(control, self._reactor, balancer.clock, facts=lambda: {"config": self._config.file})
 
     def _listening(self, _: object) -> None:
         assert self.balancer is not None
@@ -77,13 +98,19 @@ class BalancerService(Service):
 
     def read_again(self) -> Deferred[None]:
         """Read the file again. Fails with ConfigError or PortUnavailable, which are logged, having changed nothing."""
-        return maybeDeferred(self._read_again).addErrback(self._not_reloaded)
+        return self._reloads.run(self._read_again).addErrback(self._not_reloaded)
 
     @inlineCallbacks
     def _read_again(self) -> Any:
         assert self.balancer is not None
         config = load_checked(self._config.file, self._reactor)
-        yield self.balancer.reload(config)
+        yield self._admin.bind(config.admin)
+        try:
+            yield self.balancer.reload(config)
+        except BaseException:
+            yield self._admin.discard()
+            raise
+        yield self._admin.become(config.admin)
         for warning in config.warnings:
             log.warn("{warning}", warning=warning)
         log.info("Reloaded {file}", file=config.file)
@@ -112,7 +139,13 @@ class BalancerService(Service):
 
     def stopService(self) -> Any:
         super().stopService()
-        return self.balancer.stop() if self.balancer is not None else None
+        return self._stop()
+
+    @inlineCallbacks
+    def _stop(self) -> Any:
+        if self.balancer is not None:
+            yield self.balancer.stop()
+        yield self._admin.stop()
 
 
 def _count(number: int, what: str) -> str:
