@@ -35,6 +35,11 @@ class ExplainTests(CommandCase):
         self.assertIn("weight 0", lines["out"])
         self.assertIn("a backup, used while no other is eligible", lines["spare"])
 
+    def test_next(self) -> None:
+        """Where the next connections go is one line."""
+        out = self.command("explain", self.file, "--client", "192.0.2.7", "-n", "4")[1]
+        self.assertEqual(out.splitlines()[-1], "next: a b a a")
+
     def test_json(self) -> None:
         """The same for programs."""
         code, out, _ = self.command("explain", self.file, "--client", "192.0.2.7", "--json", "-n", "4")

@@ -62,11 +62,7 @@ class Talk(Protocol):
         self._finish(self._verdict or Failure(CheckFailed(f"{network_words(reason.value)}{self._after()}")))
 
     def _consider(self) -> None:
-        verdict: str | Failure | None
-        try:
-            verdict = self._judge(bytes(self._reply))
-        except CheckFailed:
-            verdict = Failure()
+        verdict: str | Failure | None = self._judge(bytes(self._reply))
         if verdict is None and len(self._reply) >= REPLY_LIMIT:
             verdict = Failure(CheckFailed(f"not found in the first {REPLY_LIMIT} bytes"))
         if verdict is not None:
