@@ -6,6 +6,7 @@ to the pool: its `take` writes only this worker's own column of shared memory, a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Protocol
 
@@ -18,6 +19,14 @@ class AnyGauge(Protocol):
     @property
     def value(self) -> int:
         """How much is taken now."""
+
+    @property
+    def own(self) -> int:
+        """How much of that this object took."""
+
+    def places(self) -> int:
+        """How many may be taken in this turn of the reactor, for sure: where a limit is shared, places are set aside
+        for that long."""
 
     def take(self) -> bool:
         """Count one more, unless that would go over the limit."""
@@ -39,6 +48,15 @@ class Gauge:
         self.limit = limit
         self.value = 0
 
+    @property
+    def own(self) -> int:
+        """The same: nobody else counts here."""
+        return self.value
+
+    def places(self) -> int:
+        """How many may be taken."""
+        return sys.maxsize if self.limit is None else self.limit - self.value
+
     def take(self) -> bool:
         """Count one more and return True, or False where the limit is reached."""
         if self.limit is not None and self.value >= self.limit:
@@ -51,6 +69,22 @@ class Gauge:
         if not self.value:
             raise ValueError("more given back than taken")
         self.value -= 1
+
+
+class AnyClientCounts(Protocol):
+    """What a listener needs of the counts for each client address."""
+
+    limit: int | None
+
+    def take(self, host: str) -> bool:
+        """Count one more for this address, unless that would go over the limit."""
+
+    def give(self, host: str) -> None:
+        """Give one back."""
+
+
+MakeClientCounts = Callable[[str], AnyClientCounts]
+"""The listener's name to counts."""
 
 
 class ClientCounts:
