@@ -32,6 +32,11 @@ class HealthCounter:
         self.against = 0
         return True
 
+    def become(self, state: HealthState) -> None:
+        """Another counter decided."""
+        self.state = state
+        self.against = 0
+
     def reset(self) -> None:
         """Know nothing: the next verdict decides."""
         self.state = HealthState.UNKNOWN

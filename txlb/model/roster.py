@@ -91,6 +91,19 @@ class Roster:
             event = BackendUp if ok else BackendDown
             self._bus.publish(event(self.spec.name, backend.name, reason))
 
+    def decree(self, backend: Backend, state: HealthState, reason: str) -> None:
+        """Another process's checks found that its health is this."""
+        before, backend.health_reason = backend.health, reason
+        backend.counter.become(state)
+        if state is before:
+            return
+        if before is HealthState.DOWN:
+            self._recovered(backend)
+        self._update(backend)
+        if state is not HealthState.UNKNOWN:
+            event = BackendUp if state is HealthState.UP else BackendDown
+            self._bus.publish(event(self.spec.name, backend.name, reason))
+
     def failed(self, backend: Backend, reason: str) -> None:
         """A passive failure: traffic met the backend, and it was bad."""
         backend.failures += 1
@@ -127,6 +140,12 @@ class Roster:
         """A lease of a backend that left was released."""
         if not backend.active and not backend.present:
             self._gone.pop(backend.name, None)
+
+    def warm_since(self, backend: Backend, recovered_at: float) -> None:
+        """It recovered then, as another process saw it."""
+        self._recovered(backend)
+        backend.recovered_at = recovered_at
+        self._update(backend)
 
     def stop(self) -> None:
         """Cancel all timers and start none any more."""

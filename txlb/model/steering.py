@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from twisted.internet.interfaces import IReactorTime
+
 from txlb.events import BackendChanged, EventBus
 from txlb.model.backend import Backend
 from txlb.model.overrides import Overrides
 from txlb.model.roster import Roster
+from txlb.model.states import HealthState, OutlierState
 from txlb.specs import BackendSpec
 
 COMMANDS = frozenset(
     {
         "observe",
+        "decree",
         "propose_ejection",
         "eject",
         "end_ejection",
@@ -26,6 +30,7 @@ COMMANDS = frozenset(
         "add",
         "remove",
         "restore",
+        "restore_verdicts",
         "set_remote",
     }
 )
@@ -42,6 +47,7 @@ class Steered:
     _roster: Roster
     _overrides: Overrides
     _bus: EventBus
+    _clock: IReactorTime
 
     def observe(self, name: str, ok: bool, reason: str, passive: bool = False) -> None:
         """A verdict on a backend: an active check's, or with `passive` one that traffic gave."""
@@ -54,6 +60,11 @@ class Steered:
             backend.failures = 0
         else:
             self._roster.failed(backend, reason)
+
+    def decree(self, name: str, health: str, reason: str) -> None:
+        """Another process checks: its verdict is `up`, `down` or `unknown`, and holds at once."""
+        if (backend := self._roster.backends.get(name)) is not None:
+            self._roster.decree(backend, HealthState(health), reason)
 
     def propose_ejection(self, name: str, reason: str) -> None:
         """Eject it, if the pool can afford that; for as long as it has earned."""
@@ -78,6 +89,11 @@ class Steered:
             ask(backend.name, reason)
 
         self._roster.judge = judge
+
+    def delegate_failures(self, tell: Callable[[Backend, str], object]) -> None:
+        """From now on do not judge what traffic meets but call `tell(backend, reason)` at each failure, and wait for the
+        `eject` command. Who is told counts `backend.failures`; a success sets it to 0, as ever."""
+        self._roster.failed = tell  # type: ignore[method-assign,assignment]
 
     def set_admin(self, name: str, state: str, by: str) -> None:
         """`ready`, `drain` or `maint`. Raises KeyError for the name, ValueError for the state."""
@@ -107,6 +123,37 @@ class Steered:
         """Take over another process's `overrides()`."""
         self._overrides.restore(overrides)
         self._apply_overrides()
+
+    def verdicts(self) -> dict[str, Any]:
+        """What was found out about the backends, as plain data for another process: for each its health and why, how
+        many times in a row it was ejected, why and for how many seconds more it is, how many failures in a row traffic
+        met, and how many seconds ago it recovered."""
+        now = self._clock.seconds()
+        return {
+            b.name: {
+                "health": b.health.value,
+                "reason": b.health_reason,
+                "ejections": b.ejections,
+                "ejected": b.ejected_until - now if b.outlier is OutlierState.EJECTED else None,
+                "ejected_for": b.outlier_reason,
+                "failures": b.failures,
+                "recovered": None if b.recovered_at is None else now - b.recovered_at,
+            }
+            for b in self._roster.backends.values()
+        }
+
+    def restore_verdicts(self, verdicts: Mapping[str, Any]) -> None:
+        """Take over another process's `verdicts()`, as far as they concern backends that there are."""
+        for name, found in verdicts.items():
+            backend = self._roster.backends.get(name)
+            if backend is None:
+                continue
+            self._roster.decree(backend, HealthState(found["health"]), found["reason"])
+            if found["recovered"] is not None:
+                self._roster.warm_since(backend, self._clock.seconds() - found["recovered"])
+            if found["ejected"] is not None:
+                self._roster.eject(backend, max(0.0, found["ejected"]), found["ejected_for"])
+            backend.ejections, backend.failures = found["ejections"], found["failures"]
 
     def apply(self, command: Sequence[Any]) -> None:
         """Do what a command such as `("observe", "green", True, "status 200")` says. A backend to be added is a mapping

@@ -43,7 +43,7 @@ class Listener:
         process: AnyGauge,
         gauge: AnyGauge,
         room_made: Callable[[], None],
-        clients: AnyClientCounts | None = None,
+        make_clients: Callable[[], AnyClientCounts] = ClientCounts,
     ) -> None:
         self.name = spec.name
         self.now = clock.seconds
@@ -53,7 +53,8 @@ class Listener:
         self.gauge = gauge
         self._process = process
         self._room_made = room_made
-        self._clients: ClientCounts | None = None
+        self._clients: AnyClientCounts | None = None
+        self._make_clients = make_clients
         self._sweeper = Sweeper(clock)
         self._bus = bus
         self._failures = FailureLog(clock)
@@ -73,14 +74,17 @@ class Listener:
 
     def _count_clients(self, limit: int | None) -> None:
         """Clients are counted only where there is a limit for each; one that comes with a reload finds some open."""
+        clients = self._clients
         if limit is None:
+            for pair in self.pairs() if clients is not None else ():
+                clients.give(pair.client.host)  # type: ignore[union-attr]
             self._clients = None
-        elif self._clients is None:
-            self._clients = ClientCounts()
+            return
+        if clients is None:
+            clients = self._clients = self._make_clients()
             for pair in self.pairs():
-                self._clients.take(pair.client.host)
-        if self._clients is not None:
-            self._clients.limit = limit
+                clients.take(pair.client.host)
+        clients.limit = limit
 
     @property
     def open(self) -> int:
