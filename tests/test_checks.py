@@ -104,3 +104,11 @@ class Checked(SynchronousTestCase):
         self.assertEqual(self.log(log), [f"{place}no file can be made in the folder {self.folder}"])
         log.touch()
         self.assertEqual(self.log(log), [f"{place}{log} cannot be written"])
+
+    def test_access_log_format(self) -> None:
+        """A format that names no field, or one that there is none of, is told with those that there are."""
+        wrong = self.problems(_LISTENERS + _POOLS + "access_log: {format: '{clinet} {outcome}'}\n")
+        self.assertEqual(len(wrong), 1)
+        self.assertIn("3:14: access_log.format: there is no field 'clinet'; there are time, client,", wrong[0])
+        self.assertIn("names no field", self.problems(_LISTENERS + _POOLS + "access_log: {format: jsn}\n")[0])
+        self.assertEqual(self.problems(_LISTENERS + _POOLS + "access_log: {format: '{client} {duration_ms}'}\n"), [])

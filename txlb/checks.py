@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet.endpoints import clientFromString, serverFromString
 
+from txlb.access_log import check_format
 from txlb.clock import SteadyClock
 from txlb.config import Place, Validator, check_target, load, path_of
 from txlb.errors import Problem
@@ -24,7 +25,9 @@ Builder = Callable[[Any, str], Any]
 
 def load_checked(path: str, reactor: Any, validators: Iterable[Validator] = ()) -> Config:
     """The configuration at `path`, checked as far as is possible without starting it; raises ConfigError."""
-    return load(path, [endpoints_of(reactor), engines_of(reactor), token_file, access_log, *validators])
+    return load(
+        path, [endpoints_of(reactor), engines_of(reactor), token_file, access_log, access_log_format, *validators]
+    )
 
 
 def endpoints_of(reactor: Any) -> Validator:
@@ -83,6 +86,12 @@ def access_log(config: Config, place: Place) -> Iterator[Problem]:
         yield wrong(f"there is no folder {file.parent}")
     elif not os.access(file.parent, os.W_OK | os.X_OK):
         yield wrong(f"no file can be made in the folder {file.parent}")
+
+
+def access_log_format(config: Config, place: Place) -> Iterator[Problem]:
+    """The access log's format names fields that there are."""
+    if config.access_log is not None and (wrong := check_format(config.access_log.format)) is not None:
+        yield place(path_of("access_log", "format"))(wrong)
 
 
 def _descriptions(config: Config) -> Iterator[tuple[Builder, str, str]]:

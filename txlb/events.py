@@ -106,6 +106,14 @@ class Reloaded:
 
 
 @frozen
+class AccessLogLost:
+    """So many lines could not be written to the access log, for this `reason`."""
+
+    lines: int
+    reason: str
+
+
+@frozen
 class PluginFailed:
     """A strategy or a check raised, or returned nonsense. `reason` is one line; the traceback is in the log."""
 

@@ -105,7 +105,9 @@ class SimulateTests(CommandCase):
     def test_trace(self) -> None:
         """A recorded access log is played."""
         trace = self.mktemp()
-        lines = [{"started": n / 10, "duration": 0.5, "client_host": f"192.0.2.{n % 7}"} for n in range(50)]
+        lines = [
+            {"time": f"2026-03-01T09:30:{n / 10:06.3f}Z", "duration": 0.5, "client": f"192.0.2.{n % 7}"} for n in range(50)
+        ]
         Path(trace).write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
         code, out, _ = self.command("simulate", self.file, "--trace", trace, "--json")
         [result] = json.loads(out)["results"]
@@ -114,8 +116,8 @@ class SimulateTests(CommandCase):
     def test_bad_trace(self) -> None:
         """A trace that does not parse is told with its lines."""
         trace = self.mktemp()
-        Path(trace).write_text('{"started": 1}\n', encoding="utf-8")
-        self.refuses(f"{trace}:1: client_host must be text", "--trace", trace)
+        Path(trace).write_text('{"time": 1}\n', encoding="utf-8")
+        self.refuses(f"{trace}:1: client must be text", "--trace", trace)
 
     def test_bad_arguments(self) -> None:
         """Whatever is wrong is one line with the option's name, and exit 78."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -73,7 +74,8 @@ class TraceTests(SynchronousTestCase):
 
     def record(self, started: float, host: str = "192.0.2.1", duration: float = 1.0) -> dict[str, object]:
         """A line of the log."""
-        return {"started": started, "client_host": host, "duration": duration, "outcome": "ok"}
+        time = datetime.fromtimestamp(started, UTC).isoformat()
+        return {"time": time, "client": host, "duration": duration, "outcome": "ok"}
 
     def test_sorted_and_scaled(self) -> None:
         """Lines are sorted by their start, times begin at 0, and `speed` makes the time run faster."""
@@ -95,15 +97,15 @@ class TraceTests(SynchronousTestCase):
             self.record(1.0),
             "{",
             "[1]",
-            {**self.record(1.0), "client_host": None},
-            {**self.record(1.0), "started": "noon"},
+            {**self.record(1.0), "client": None},
+            {**self.record(1.0), "time": "noon"},
             {**self.record(1.0), "duration": -1},
             {**self.record(1.0), "duration": True},
         )
         error = self.assertRaises(ConfigError, read_trace, path)
         self.assertEqual([problem.line for problem in error.problems], [2, 3, 4, 5, 6, 7])
         self.assertIn("is not JSON", str(error.problems[0]))
-        self.assertIn("started must be seconds, not 'noon'", str(error.problems[3]))
+        self.assertIn("time must be such as 2026-03-01T09:30:00.125Z, not 'noon'", str(error.problems[3]))
 
     def test_not_a_log(self) -> None:
         """A file of something else is given up after a few lines; an empty, binary or missing one is told."""
@@ -117,7 +119,7 @@ class TraceTests(SynchronousTestCase):
 
     @settings(max_examples=100, deadline=None, database=None)
     @given(st.lists(st.one_of(st.text(max_size=30), st.recursive(st.none() | st.floats() | st.text(max_size=5),
-           lambda inner: st.dictionaries(st.sampled_from(["started", "duration", "client_host"]), inner)).map(json.dumps)),
+           lambda inner: st.dictionaries(st.sampled_from(["time", "duration", "client"]), inner)).map(json.dumps)),
            max_size=4))  # fmt: skip
     def test_fuzz(self, lines: list[str]) -> None:
         """Any file is a workload or a ConfigError."""

@@ -1,6 +1,6 @@
 """A recorded access log as a workload: the JSON lines that the balancer's own access log writes.
 
-Of each line `started` (seconds since the epoch), `duration` (seconds) and `client_host` are read; the rest is ignored. Lines
+Of each line `time` (ISO 8601, when the client came), `duration` (seconds) and `client` are read; the rest is ignored. Lines
 come in the order in which connections ended and are sorted by their start.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from array import array
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +54,17 @@ def _record(line: str) -> tuple[float, str, float]:
         raise ValueError("is not JSON") from None
     if not isinstance(record, dict):
         raise ValueError("is not a JSON object")
-    host = record.get("client_host")
+    host = record.get("client")
     if not isinstance(host, str):
-        raise ValueError(f"client_host must be text, not {_short(host)}")
-    return _seconds(record, "started"), host, _seconds(record, "duration")
+        raise ValueError(f"client must be text, not {_short(host)}")
+    return _time(record.get("time")), host, _seconds(record, "duration")
+
+
+def _time(value: Any) -> float:
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"time must be such as 2026-03-01T09:30:00.125Z, not {_short(value)}") from None
 
 
 def _seconds(record: dict[str, Any], name: str) -> float:
