@@ -8,6 +8,7 @@ backend's connections against what its weight gives it.
 from __future__ import annotations
 
 import math
+from textwrap import wrap
 
 from attrs import frozen
 
@@ -21,7 +22,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5
 MARGIN = 28.0
 AXIS = 58.0
 COLUMN = 250.0
-TOP = 92.0
+TOP = 108.0
 CURVES = 230.0
 BAND = 150.0
 BARS = 130.0
@@ -66,7 +67,8 @@ def plot(results: list[Result], subtitle: str) -> str:
     height = bars + LEGEND - 32 + BARS + 44
     drawing = Drawing(width, height, "Strategies compared")
     drawing.text(MARGIN, 40, "Strategies compared", "title")
-    drawing.text(MARGIN, 60, subtitle, "quiet")
+    for number, words in enumerate(wrap(subtitle, int((width - 2 * MARGIN) / 6.2))):
+        drawing.text(MARGIN, 60 + 15 * number, words, "quiet")
     inner = width - 2 * MARGIN - AXIS
     _curves(drawing, results, Box(MARGIN + AXIS, TOP + 20, inner - 130, CURVES - 20, 1.0))
     column = inner / len(results)
@@ -155,11 +157,12 @@ def _bars(drawing: Drawing, result: Result, box: Box, colour: str, first: bool) 
     count = len(result.backends)
     wide = box.width / max(count, 1)
     space = min(wide * 0.25, 6.0)
+    named = max((len(backend.name) for backend in result.backends), default=0) * 6.5 < wide
     for index, backend in enumerate(result.backends):
         x, y = box.at(index / count, _ratio(backend.share, backend.fair))
         drawing.rect(x + space / 2, y, wide - space, box.y + box.height - y, colour, 'fill-opacity="0.75"')
-        if count <= 5:
-            drawing.text(x + wide / 2, box.y + box.height + 15, _short(backend.name, int(wide / 7)), "middle quiet")
+        if named:
+            drawing.text(x + wide / 2, box.y + box.height + 15, backend.name, "middle quiet")
     _, one = box.at(0, 1.0)
     drawing.line(box.x, one, box.x + box.width, one, "fair")
 
