@@ -253,16 +253,18 @@ class End:
     how: str
 
 
-def read_to_end(sock: socket.socket, patience: float = PATIENCE, size: int = CHUNK, pause: float = 0.0) -> End:
-    """Read until the stream ends; with `pause`, slowly."""
+def read_to_end(
+    sock: socket.socket, patience: float = PATIENCE, size: int = CHUNK, keep: bytearray | None = None
+) -> End:
+    """Read until the stream ends; what was read is added to `keep`."""
     count, digest, how = 0, hashlib.sha256(), "reset" if sock in _born_reset else "eof"
     sock.settimeout(patience)
     try:
         while chunk := sock.recv(size):
             count += len(chunk)
             digest.update(chunk)
-            if pause:
-                time.sleep(pause)
+            if keep is not None:
+                keep += chunk
     except TimeoutError:
         how = "hung"
     except OSError:

@@ -7,10 +7,11 @@ from typing import Any
 from tests.integration.conformance.closing import Closing
 from tests.integration.conformance.limits import Limits
 from tests.integration.conformance.messages import Messages
+from tests.integration.conformance.orders import Orders
 from tests.integration.conformance.proxy_header import ProxyHeader
 from tests.integration.conformance.resets import Resets
 
-PARTS = (Messages, Closing, Resets, Limits, ProxyHeader)
+PARTS = (Messages, Closing, Resets, Orders, Limits, ProxyHeader)
 
 
 def conformance(prefix: str, module: str, **attributes: Any) -> dict[str, type]:

@@ -38,23 +38,25 @@ def versions() -> str:
     return "; ".join(texts)
 
 
-def views(scenario: Scenario, seen: Seen) -> list[str]:
+def views(scenario: Scenario, seen: Seen) -> dict[str, str]:
     """What client and backend saw, where the table says something of it: of the rest, chance decides."""
     both = (("client", scenario.client, seen.client), ("backend", scenario.backend, seen.backend))
-    return [f"{who}: {view(end)}" for who, expected, end in both if expected != "*"]
+    return {who: view(end) for who, expected, end in both if expected != "*"}
 
 
 def cell(scenario: Scenario, seen: Seen) -> str:
-    """The views; bold where they are not what the table asks for, with what else is wrong."""
-    text = "<br>".join(views(scenario, seen))
-    if not seen.troubles:
-        return text
-    return "<br>".join([f"**{text.replace('<br>', '**<br>**')}**", *(t for t in seen.troubles if "saw" not in t)])
+    """The views; bold where one is not what the table asks for. What else is wrong follows."""
+    lines, others = [], list(seen.troubles)
+    for who, text in views(scenario, seen).items():
+        wrong = [trouble for trouble in seen.troubles if trouble.startswith(f"the {who} ")]
+        others = [trouble for trouble in others if trouble not in wrong]
+        lines.append(f"**{who}: {text}**" if wrong else f"{who}: {text}")
+    return "<br>".join([*lines, *others])
 
 
 def differs(scenario: Scenario, row: Row) -> bool:
     """Whether the row is worth printing: somebody saw another end, or something is wrong."""
-    endings = {tuple(text.partition(" after")[0] for text in views(scenario, seen)) for seen in row.values()}
+    endings = {tuple(text.partition(" ")[0] for text in views(scenario, seen).values()) for seen in row.values()}
     return len(endings) > 1 or any(seen.troubles for seen in row.values())
 
 
