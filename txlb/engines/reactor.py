@@ -107,7 +107,9 @@ class Acceptor:
         self._port = port
         self._room = room
         self._accept = port.doRead
-        port.doRead = self._doRead  # the reactor calls the instance's
+        # What is set on the instance hides the class's own, until `release` takes it away again.
+        port.doRead = self._doRead
+        port.transport = type("Server", (port.transport,), {"bufferSize": BUFFER})
         tune(port.socket, sockets)  # inherited by what it accepts
         port.startReading()
 
@@ -127,7 +129,7 @@ class Acceptor:
 
     def release(self) -> Any:
         self._port.stopReading()
-        del self._port.doRead  # the class's own shows again
+        del self._port.doRead, self._port.transport
         return self._port
 
 
@@ -154,10 +156,14 @@ class Dial(Factory):
 
     def _connected(self, protocol: Any) -> None:
         self._deferred = None
-        if isinstance(protocol.transport, FileDescriptor):
+        transport = protocol.transport
+        if isinstance(transport, FileDescriptor):
             # Twisted's endpoints put a wrapper between, which forgets IHalfCloseableProtocol where the protocol is an
             # IHandshakeListener too.
-            protocol.transport.protocol = protocol  # type: ignore[attr-defined]
+            transport.protocol = protocol  # type: ignore[attr-defined]
+            transport.bufferSize = BUFFER
+        if (connected := socket_of(transport)) is not None:
+            tune(connected, self._sockets)
 
     def _failed(self, failure: Failure) -> None:
         self._deferred = None

@@ -280,8 +280,7 @@ class ProxyPair:
             # A producer that stays registered is resumed instead of the transport being closed.
             transport.unregisterProducer()
             if ISSLTransport.providedBy(transport):
-                transport.loseConnection()  # TLS: sends close_notify and goes on reading
-                return
+                return  # TLS ends both directions at once: what is still to come the other way would be lost
         transport.loseWriteConnection()
 
     def _close(self, side: Side | None) -> None:
