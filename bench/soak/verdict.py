@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 SLACK_KIB = 4096
+MAY_SHRINK = frozenset({"delayed calls"})  # some exist only for a while, and may have been there at the start
 TROUBLE = ("Unhandled", "Traceback (most recent call last)", "#critical]")
 
 
 def left_over(baseline: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
     """What there is more or less of than before, by name; empty when all is as it was."""
-    return {name: now[name] - count for name, count in baseline.items() if now[name] != count}
+    changes = {name: now[name] - count for name, count in baseline.items()}
+    return {name: by for name, by in changes.items() if by > 0 or (by and name not in MAY_SHRINK)}
 
 
 def growth(resident: Sequence[int]) -> int:

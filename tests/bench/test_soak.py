@@ -22,6 +22,11 @@ class LeftOverTests(SynchronousTestCase):
         """A leak is told with its size; less than before is not as it was either."""
         self.assertEqual(left_over({"pairs": 0, "readers": 3}, {"pairs": 2, "readers": 1}), {"pairs": 2, "readers": -2})
 
+    def test_a_timer_that_ended_is_no_leak(self) -> None:
+        """One more delayed call is; one less was a timer that ran when the soak began."""
+        self.assertEqual(left_over({"delayed calls": 5}, {"delayed calls": 4}), {})
+        self.assertEqual(left_over({"delayed calls": 5}, {"delayed calls": 6}), {"delayed calls": 1})
+
 
 class GrowthTests(SynchronousTestCase):
     """`growth` and `flat`"""
