@@ -25,6 +25,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from txlb.engines.epoll.pipes import Pipes
+
 log = Logger()
 
 EVENTS = 32
@@ -74,6 +76,7 @@ class Loop:
     def __init__(self, reactor: Any, clock: IReactorTime) -> None:
         self.clock = clock
         self.table: dict[int, Any] = {}
+        self.pipes = Pipes(clock)
         self._reactor = reactor
         self._epoll: select.epoll | None = None
         self._poll: Any = None
@@ -121,6 +124,7 @@ class Loop:
         self._again.clear()
         self._finish()
         self._running = False
+        self.pipes.stop()
         if self._soon is not None:
             self._soon.cancel()
             self._soon = None

@@ -35,15 +35,19 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.python.failure import Failure
 
 from txlb.engines.epoll.loop import EDGE, ERR, HUP, IN, OUT, PRI, RDHUP
+from txlb.engines.epoll.pipes import Pipe
 
 if TYPE_CHECKING:
     from txlb.engines.epoll.loop import Loop
 
-SIZE = 65536
-"""Bytes read at once, and the most that waits in this process for one direction."""
+SIZE = 32768
+"""Bytes read at once, and the most that waits in this process for one direction. More would leave the cache."""
 
-TURNS = 4
+TURNS = 8
 """Full reads of one stream before the others have their turn."""
+
+BULK_TURN = 524288
+"""Bytes of one stream that are spliced before the others have their turn."""
 
 WATCH = IN | PRI | OUT | RDHUP | EDGE
 UNUSUAL = PRI | ERR | HUP | RDHUP
@@ -61,6 +65,7 @@ class Stream:
 
     __slots__ = (
         "broken",
+        "bulk",
         "closed",
         "closing",
         "fd",
@@ -89,7 +94,7 @@ class Stream:
         self.outbox = EMPTY
         self.received = 0
         self.reading = True
-        self.readable = self.untold = False
+        self.readable = self.untold = self.bulk = False
         self.broken = self.mute = self.half_closing = self.closing = self.closed = False
 
     def ready(self, mask: int) -> None:
@@ -107,7 +112,7 @@ class Stream:
 
     def _pump(self) -> None:  # noqa: C901 - one function, since each call would be paid for by every message
         peer = self.peer
-        if not self.reading or peer is None or peer.outbox or peer.mute:
+        if not self.reading or peer is None or peer.outbox or peer.mute or self.bulk:
             self._hold()
             return
         fd, target, turns = self.fd, peer.fd, TURNS
@@ -144,7 +149,7 @@ class Stream:
                 return
             turns -= 1
             if not turns:
-                self.readable = True
+                self.readable = self.bulk = True
                 self.loop.rearm(fd, WATCH)
                 return
 
@@ -156,7 +161,51 @@ class Stream:
                 self.lose(LOST)
         elif self.peer is None:
             self._deliver()
-        elif self.broken:
+        elif self.peer.outbox or self.peer.mute:
+            if self.broken:
+                self._salvage()
+        else:
+            self._splice(self.peer)
+
+    def _splice(self, peer: Stream) -> None:
+        """Full reads one after the other: let the kernel move the pages."""
+        pipe = self.loop.pipes.take()
+        if pipe is None:
+            self.bulk = False
+            self._pump()
+            return
+        fd, moved = self.fd, 0
+        try:
+            while moved < BULK_TURN:
+                count = pipe.fill(fd)
+                if not count:
+                    self._at_end()
+                    return
+                moved += count
+                self.received += count
+                try:
+                    pipe.send(peer.fd)
+                except OSError as error:
+                    peer._write_failed(error)
+                    return
+                if pipe.left:
+                    self._store_pipe(peer, pipe)
+                    pipe = None
+                    return
+        except BlockingIOError:
+            self.bulk = moved >= SIZE
+            self._drained()
+        except OSError:
+            self._read_failed()
+        else:
+            self.loop.rearm(fd, WATCH)
+        finally:
+            if pipe is not None:
+                pipe.release()
+
+    def _store_pipe(self, peer: Stream, pipe: Pipe) -> None:
+        peer.outbox = [pipe]
+        if self.broken:
             self._salvage()
 
     def _deliver(self) -> None:
@@ -248,13 +297,17 @@ class Stream:
         while outbox:
             head = outbox[0]
             try:
-                sent = write(self.fd, head)
+                sent = head.send(self.fd) if head.__class__ is Pipe else write(self.fd, head)
             except BlockingIOError:
                 return
             except OSError as error:
                 self._write_failed(error)
                 return
-            if sent < len(head):
+            if head.__class__ is Pipe:
+                if head.left:
+                    return
+                head.release()
+            elif sent < len(head):
                 outbox[0] = memoryview(head)[sent:]
                 return
             del outbox[0]
@@ -275,7 +328,10 @@ class Stream:
         raise NotImplementedError
 
     def _drop_outbox(self) -> None:
-        self.outbox = EMPTY
+        dropped, self.outbox = self.outbox, EMPTY
+        for item in dropped:
+            if item.__class__ is Pipe:
+                item.release()
 
     # The way out
 
