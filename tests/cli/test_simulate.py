@@ -106,12 +106,24 @@ class SimulateTests(CommandCase):
         """A recorded access log is played."""
         trace = self.mktemp()
         lines = [
-            {"time": f"2026-03-01T09:30:{n / 10:06.3f}Z", "duration": 0.5, "client": f"192.0.2.{n % 7}"} for n in range(50)
+            {"time": f"2026-03-01T09:30:{n / 10:06.3f}Z", "duration": 0.5, "client": f"192.0.2.{n % 7}"}
+            for n in range(50)
         ]
         Path(trace).write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
         code, out, _ = self.command("simulate", self.file, "--trace", trace, "--json")
         [result] = json.loads(out)["results"]
         self.assertEqual((code, result["served"], result["response"]["max"]), (0, 50, 0.5))
+
+    def test_shortest_trace(self) -> None:
+        """One connection that took no time is enough, also for a picture."""
+        trace, picture = self.mktemp(), self.mktemp()
+        Path(trace).write_text(
+            '{"time": "2026-03-01T09:30:00Z", "duration": 0, "client": "192.0.2.1"}\n', encoding="utf-8"
+        )
+        code, out, _ = self.command("simulate", self.file, "--trace", trace, "--plot", picture)
+        self.assertEqual(code, 0)
+        self.assertIn("1 arrivals", out)
+        ElementTree.parse(picture)
 
     def test_bad_trace(self) -> None:
         """A trace that does not parse is told with its lines."""

@@ -132,6 +132,24 @@ class SimulationTests(SynchronousTestCase):
             self.assertIn("odd failed at arrival 0: ", str(error))
             self.assertIn(words, str(error))
 
+    def test_strategy_that_cannot_be_made(self) -> None:
+        """A constructor that raises is told with the strategy's name."""
+
+        class Unborn(Odd):
+            def __init__(self) -> None:
+                raise KeyError("oops")
+
+        maker = type("Maker", (StrategyMaker,), {"load": lambda self: Unborn})
+        made = evolve(plan(2, 10), registry=registry.strategies([maker("odd", "tests:Odd", "broken")]))
+        self.assertIn("odd cannot be made: KeyError: 'oops'", str(self.assertRaises(TxlbError, simulate, made, "odd")))
+
+    def test_everybody_leaves(self) -> None:
+        """Without backends all are rejected, and those that were there finish."""
+        changes = tuple(Change(5.0, f"b00{number}", False) for number in range(2))
+        found = result(plan(2, 1000, rate=100.0, changes=changes), "least-connections")
+        self.assertEqual(found.served + found.rejected, 1000)
+        self.assertApproximates(found.rejected, 500, 80)
+
     def test_progress(self) -> None:
         """Progress is told now and then, and at the end."""
         from txlb.simulate.simulation import Simulation

@@ -92,7 +92,7 @@ def _curves(drawing: Drawing, results: list[Result], box: Box) -> None:
     drawing.text(MARGIN, TOP, "Response time that this share of connections stays under", "heading")
     seconds = [value for result in results for _, value in result.quantiles if value > 0]
     if not seconds:
-        drawing.text(box.x, box.y + 40, "no connection was served", "quiet")
+        drawing.text(box.x, box.y + 40, "no connection was served, or none took any time", "quiet")
         return
     low, high = math.floor(math.log10(min(seconds)) * 2) / 2, math.log10(max(seconds)) + 0.05
     low = max(low, high - 4)
@@ -137,9 +137,9 @@ def _band(drawing: Drawing, result: Result, box: Box, colour: str, first: bool) 
     drawing.text(box.x, box.y - 29, f"p50 {milliseconds(response.p50)} · p99 {milliseconds(response.p99)}", "quiet")
     drawing.text(box.x, box.y - 13, f"at most {result.concurrency_max} at once", "quiet")
     _grid(drawing, box, first)
-    if not result.timeline or not result.duration:
+    end = result.timeline[-1].at if result.timeline else 0.0
+    if not end:
         return
-    end = result.timeline[-1].at
     highs = [box.at(sample.at / end, sample.most) for sample in result.timeline]
     lows = [box.at(sample.at / end, sample.least) for sample in result.timeline]
     drawing.area([*highs, *reversed(lows)], colour, 0.22)

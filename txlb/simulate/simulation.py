@@ -114,16 +114,12 @@ class Simulation:
         self._luck = random.Random(f"{plan.seed}/failures").random
         self._present = {spec.name for spec in specs if present_at_first(spec.name, plan.changes)}
         self._last = [None] * len(plan.workload.clients)
-        self._balancers = [
-            Balancer(
-                self.strategy,
-                plan.registry,
-                self._clock,
-                random.Random(f"{plan.seed}/strategy/{number}"),
-                [SimBackend(self.servers[spec.name], spec.max_connections) for spec in specs],
-            )
-            for number in range(plan.balancers)
-        ]
+        try:
+            self._balancers = [self._balancer(number) for number in range(plan.balancers)]
+        except TxlbError:
+            raise
+        except Exception as error:  # whatever a third party's constructor does
+            raise TxlbError(f"{self._names()} cannot be made: {type(error).__name__}: {error}") from error
 
     def run(self, progress: Callable[[int], object] = lambda arrivals: None) -> None:
         """Play it to the last departure. Raises TxlbError where the strategy fails; `progress` is told now and then."""
@@ -135,10 +131,17 @@ class Simulation:
                     progress(arrival)
             self._pass_time(inf)
         except Exception as error:
-            names = ", ".join(spec.name for spec in self.strategy)
-            raise TxlbError(f"{names} failed at arrival {arrival}: {type(error).__name__}: {error}") from error
+            raise TxlbError(f"{self._names()} failed at arrival {arrival}: {type(error).__name__}: {error}") from error
         progress(arrival)
         self._finish(arrival)
+
+    def _names(self) -> str:
+        return ", ".join(spec.name for spec in self.strategy)
+
+    def _balancer(self, number: int) -> Balancer:
+        rng = random.Random(f"{self.plan.seed}/strategy/{number}")
+        seen = [SimBackend(self.servers[spec.name], spec.max_connections) for spec in self.plan.specs]
+        return Balancer(self.strategy, self.plan.registry, self._clock, rng, seen)
 
     def _server(self, spec: BackendSpec) -> Server:
         plan = self.plan
