@@ -20,7 +20,7 @@ from txlb.echo import EchoFactory
 from txlb.events import BackendChanged, BackendDown, EventBus, Reloaded
 from txlb.health_checks.scheduler import Scheduler
 from txlb.interfaces import Outcome
-from txlb.model.limits import Gauge, MakeGauge
+from txlb.model.limits import ClientCounts, Gauge, MakeClientCounts, MakeGauge
 from txlb.model.pool import Pool
 from txlb.proxy.listener import Listener
 from txlb.service.engines import Engines
@@ -36,7 +36,8 @@ class Balancer:
     """Pools, listeners and health checks of one process.
 
     `most_connections` is the limit for all listeners together. `make_gauge(name, limit)` makes what connections are
-    counted with; names are such as `process`, `listener/web`, `pool/echoes` and `pool/echoes/green`.
+    counted with; names are such as `process`, `listener/web`, `pool/echoes` and `pool/echoes/green`. `make_clients(name)`
+    makes what a listener counts client addresses with.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Balancer:
         ports: Ports | None = None,
         most_connections: int | None = None,
         make_gauge: MakeGauge = lambda name, limit: Gauge(limit),
+        make_clients: MakeClientCounts = lambda listener: ClientCounts(),
         strategies: registry.Registry | None = None,
         health_checks: registry.Registry | None = None,
         checks_health: bool = True,
@@ -65,6 +67,7 @@ class Balancer:
         self.process = make_gauge("process", most_connections)
         self.health = Scheduler(reactor, self.clock, self.rng, self.bus, health_checks) if checks_health else None
         self._make_gauge = make_gauge
+        self._make_clients = make_clients
         self._strategies = strategies or registry.strategies()
         self._lock = DeferredLock()
         self._echo = EchoFactory(reactor)
@@ -155,7 +158,17 @@ class Balancer:
         listener = self.listeners.get(spec.name)
         if listener is None:
             gauge = self._make_gauge(f"listener/{spec.name}", spec.max_connections)
-            listener = Listener(spec, pool, engine, self.clock, self.bus, self.process, gauge, self._room_made)
+            listener = Listener(
+                spec,
+                pool,
+                engine,
+                self.clock,
+                self.bus,
+                self.process,
+                gauge,
+                self.room_made,
+                lambda: self._make_clients(spec.name),
+            )
             self.listeners[spec.name] = listener
         else:
             listener.configure(spec, pool, engine)
@@ -165,7 +178,7 @@ class Balancer:
             bound.hand_to(
                 (listener, engine, spec.timeouts),
                 listener.factory,
-                lambda port, factory: engine.serve(port, factory, listener.room),
+                lambda port, factory: engine.serve(port, factory, listener.places),
             )
             acceptors.append(bound.acceptor)
         listener.acceptors = acceptors
@@ -197,7 +210,8 @@ class Balancer:
         specs = [spec for spec in self.config.listeners.values() if spec.pool == pool_name]
         return next(filter(None, (self.engines.objection(spec, [connect]) for spec in specs)), None)
 
-    def _room_made(self) -> None:
+    def room_made(self) -> None:
+        """There is a place again, here or in another worker: accept where that was waited for."""
         for listener in self.listeners.values():
             listener.resume()
 
@@ -220,6 +234,10 @@ class Balancer:
 
     def _all_listeners(self) -> Iterable[Listener]:
         return [*self.listeners.values(), *self._leaving]
+
+    def engine(self, listener: str) -> str:
+        """The name of the engine that serves this listener."""
+        return self.listeners[listener].engine.name
 
     @property
     def open(self) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -29,6 +30,32 @@ if TYPE_CHECKING:
 log = Logger()
 
 
+class AnyBalancer(Protocol):
+    """One process's balancer, or the parent of several (`txlb.service.parent`)."""
+
+    clock: IReactorTime
+    config: Config
+
+    @property
+    def open(self) -> int:
+        """Connections that are open now."""
+
+    def engine(self, listener: str) -> str:
+        """The name of the engine that serves this listener."""
+
+    def start(self, config: Config) -> Deferred[None]:
+        """The first configuration. Fails with PortUnavailable, having started nothing."""
+
+    def reload(self, config: Config) -> Deferred[None]:
+        """Another configuration. Fails with PortUnavailable, having changed nothing."""
+
+    def drain(self) -> Deferred[None]:
+        """Accept no more, and fire when every connection has ended."""
+
+    def stop(self) -> Deferred[None]:
+        """Let go of everything now."""
+
+
 class BalancerService(Service):
     """Starts the balancer, reloads it from its file, drains it, and ends the process with the right exit code."""
 
@@ -38,20 +65,27 @@ class BalancerService(Service):
         self._config = config
         self._reactor = reactor
         self._exit_code: int | None = None
-        self.balancer: Balancer | None = None
+        self.balancer: AnyBalancer | None = None
         self._admin = AdminPort(reactor, self._make_admin)
         self._reloads = DeferredLock()
 
     def startService(self) -> None:
         super().startService()
-        self.balancer = Balancer(self._reactor, most_connections=most_connections(raise_descriptor_limit()))
+        self.balancer = self._make_balancer()
         self._start(self.balancer).addCallbacks(self._listening, self._fail)
         if self._exit_code is not None:
             raise SystemExit(self._exit_code)
         self._reactor.callWhenRunning(Signals(self._reactor, self.reload, self.drain).install)
 
+    def _make_balancer(self) -> AnyBalancer:
+        return Balancer(self._reactor, most_connections=most_connections(raise_descriptor_limit()))
+
+    def _make_control(self) -> Any:
+        assert isinstance(self.balancer, Balancer)
+        return LocalControl(self.balancer, self.read_again)
+
     @inlineCallbacks
-    def _start(self, balancer: Balancer) -> Any:
+    def _start(self, balancer: AnyBalancer) -> Any:
         yield self._admin.bind(self._config.admin)
         yield balancer.start(self._config)
         yield self._admin.become(self._config.admin)
@@ -61,22 +95,22 @@ class BalancerService(Service):
 
         balancer = self.balancer
         assert balancer is not None
-        control = LocalControl(balancer, self.read_again)
-        return Admin(control, self._reactor, balancer.clock, facts=lambda: {"config": self._config.file})
+        return Admin(self._make_control(), self._reactor, balancer.clock, facts=lambda: {"config": self._config.file})
 
     def _listening(self, _: object) -> None:
         assert self.balancer is not None
         for warning in self._config.warnings:
             log.warn("{warning}", warning=warning)
-        for name, listener in self.balancer.listeners.items():
+        for spec in self._config.listeners.values():
+            pool = self._config.pools[spec.pool]
             log.info(
                 "{name}: listening on {listen}, engine {engine}, pool {pool} ({strategy} over {backends})",
-                name=name,
-                listen=", ".join(listener.spec.listen),
-                engine=listener.engine.name,
-                pool=listener.pool.name,
-                backends=_count(len(listener.pool.backends), "backend"),
-                strategy=", ".join(strategy.name for strategy in listener.pool.spec.strategy),
+                name=spec.name,
+                listen=", ".join(spec.listen),
+                engine=self.balancer.engine(spec.name),
+                pool=pool.name,
+                backends=_count(len(pool.backends), "backend"),
+                strategy=", ".join(strategy.name for strategy in pool.strategy),
             )
         gc.collect()
         gc.freeze()  # what exists now stays; collections need not look at it again
