@@ -147,6 +147,7 @@ class SimulateTests(CommandCase):
             "--rate: is needed": ("--concurrency", "0"),
             "no backend 'z'": ("--service", "z=slow:2"),
             "--leave: there is no backend": ("--leave", "z@1s"),
+            "--join: c@3600s is after the last arrival": ("--join", "c@1h", "-n", "100"),
             "cannot be written: No such file": ("-n", "10", "--plot", "/nonexistent/x.svg"),
         }.items():
             self.refuses(words, *arguments)

@@ -94,7 +94,12 @@ def make_plan(options: argparse.Namespace, pool: PoolSpec) -> Plan:
         raise OptionError("--service", f"there is no backend {unknown[0]!r}; known: {known}")
     if not any(spec.weight for spec in plan.specs):
         raise OptionError("", f"pool {pool.name}: every backend has weight 0, so none gets a connection")
-    return evolve(plan, workload=_workload(options, plan))
+    workload = _workload(options, plan)
+    if changes and changes[-1].at > workload.duration:
+        late = changes[-1]
+        where = f"{late.name}@{late.at:g}s is after the last arrival, which comes at {workload.duration:.4g} s"
+        raise OptionError("--join" if late.joins else "--leave", where)
+    return evolve(plan, workload=workload)
 
 
 def describe(plan: Plan) -> str:
