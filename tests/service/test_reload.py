@@ -1,0 +1,137 @@
+"""From one configuration to the next."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.service.fakes import make_balancer
+from txlb.events import Reloaded
+from txlb.service.balancer import Balancer
+from txlb.service.ports import PortUnavailable
+from txlb.specs import BackendSpec, Config, HealthSpec, ListenerSpec, PoolSpec, StrategySpec
+
+BACKENDS = st.builds(
+    BackendSpec,
+    name=st.sampled_from("abcd"),
+    connect=st.sampled_from(["tcp:192.0.2.1:1", "tcp:192.0.2.2:1", "tls:example.com:1"]),
+    weight=st.integers(0, 3),
+)
+
+
+@st.composite
+def configs(draw: st.DrawFn) -> Config:
+    """Small configurations that have much in common."""
+    pools = {}
+    for name in draw(st.lists(st.sampled_from("pqr"), min_size=1, unique=True)):
+        backends = draw(st.lists(BACKENDS, min_size=1, max_size=4, unique_by=lambda spec: spec.name))
+        strategy = draw(st.sampled_from(["round-robin", "least-connections", "maglev"]))
+        health = draw(st.sampled_from([None, HealthSpec()]))
+        pools[name] = PoolSpec(name, tuple(backends), (StrategySpec(strategy),), health=health)
+    listeners = {}
+    for name in draw(st.lists(st.sampled_from("xyz"), unique=True)):
+        port = draw(st.sampled_from([80, 81, 82]))
+        if all(spec.listen != (f"tcp:{port}",) for spec in listeners.values()):
+            listeners[name] = ListenerSpec(name, (f"tcp:{port}",), draw(st.sampled_from(sorted(pools))))
+    return Config(listeners=listeners, pools=pools, echo=draw(st.sampled_from([(), ("tcp:9001",)])))
+
+
+def shape(balancer: Balancer) -> dict[str, Any]:
+    """All that an operator could tell two balancers apart by, but for what they have done so far."""
+    return {
+        "state": balancer.snapshot(),
+        "ports": sorted(balancer.ports.bound),
+        "engines": {name: sorted(listener.engine.connects) for name, listener in balancer.listeners.items()},
+        "accepting": {
+            name: [acceptor.accepting for acceptor in listener.acceptors]
+            for name, listener in balancer.listeners.items()
+        },
+    }
+
+
+class Reload(SynchronousTestCase):
+    """`Balancer.reload`"""
+
+    @settings(max_examples=30)
+    @given(st.lists(configs(), min_size=1, max_size=5))
+    def test_only_the_last_counts(self, path: list[Config]) -> None:
+        """However it got there, a balancer is as if it had been started with its last configuration."""
+        balancer, _, clock = make_balancer(self)
+        for config in path:
+            self.successResultOf(balancer.reload(config))
+            clock.advance(0)
+        fresh, _, fresh_clock = make_balancer(self)
+        self.successResultOf(fresh.start(path[-1]))
+        fresh_clock.advance(0)
+        self.assertEqual(shape(balancer), shape(fresh))
+        self.successResultOf(balancer.stop())
+        self.successResultOf(fresh.stop())
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    @settings(max_examples=30)
+    @given(configs())
+    def test_again_is_nothing(self, config: Config) -> None:
+        """The same configuration a second time binds nothing and disturbs no acceptor, pool or listener."""
+        balancer, ports, _ = make_balancer(self)
+        self.successResultOf(balancer.start(config))
+        before = (
+            list(ports.binds),
+            {name: bound.acceptor for name, bound in ports.bound.items()},
+            dict(balancer.pools),
+            dict(balancer.listeners),
+        )
+        self.successResultOf(balancer.reload(config))
+        after = (
+            list(ports.binds),
+            {name: bound.acceptor for name, bound in ports.bound.items()},
+            dict(balancer.pools),
+            dict(balancer.listeners),
+        )
+        self.assertEqual(before, after)
+        self.successResultOf(balancer.stop())
+
+    @settings(max_examples=30)
+    @given(configs(), configs())
+    def test_a_taken_port_changes_nothing(self, first: Config, second: Config) -> None:
+        """Where a port cannot be bound, all stays as it was, and those that were bound meanwhile are closed."""
+        balancer, ports, clock = make_balancer(self)
+        self.successResultOf(balancer.start(first))
+        clock.advance(0)
+        before = shape(balancer)
+        told: list[Reloaded] = []
+        balancer.bus.subscribe(Reloaded, told.append)
+        ports.taken = {description for spec in second.listeners.values() for description in spec.listen}
+        if ports.taken <= ports.bound.keys():
+            self.successResultOf(balancer.stop())
+            return
+        self.failureResultOf(balancer.reload(second), PortUnavailable)
+        clock.advance(0)
+        self.assertEqual(shape(balancer), before)
+        self.assertEqual([event.ok for event in told], [False])
+        self.successResultOf(balancer.stop())
+
+    def test_overrides_last(self) -> None:
+        """What an operator said survives a reload that does not contradict it."""
+        balancer, _, _ = make_balancer(self)
+        pool = PoolSpec("p", (BackendSpec("a", "tcp:192.0.2.1:1"), BackendSpec("b", "tcp:192.0.2.2:1")))
+        config = Config(listeners={"x": ListenerSpec("x", ("tcp:80",), "p")}, pools={"p": pool})
+        self.successResultOf(balancer.start(config))
+        balancer.pools["p"].set_admin("a", "drain", "test")
+        self.successResultOf(balancer.reload(Config(listeners={}, pools={"p": pool})))
+        self.assertEqual(balancer.snapshot()["pools"]["p"]["backends"]["a"]["admin"], "drain")
+        self.successResultOf(balancer.stop())
+
+    def test_an_added_backend_changes_the_engine(self) -> None:
+        """`engine: auto` follows what the pool dials, also where an operator adds to it."""
+        balancer, ports, _ = make_balancer(self)
+        pool = PoolSpec("p", (BackendSpec("a", "tcp:192.0.2.1:1"),))
+        config = Config(listeners={"x": ListenerSpec("x", ("tcp:80",), "p")}, pools={"p": pool})
+        self.successResultOf(balancer.start(config))
+        self.assertEqual(balancer.listeners["x"].engine.name, "picky")
+        balancer.pools["p"].add(BackendSpec("t", "tls:example.com:1"), "test")
+        self.assertEqual(balancer.listeners["x"].engine.name, "plain")
+        self.assertEqual(ports.binds, ["tcp:80"])
+        self.successResultOf(balancer.stop())
