@@ -123,6 +123,13 @@ class IHealthCheck(Interface):
         """
 
 
+class IProbesByName(Interface):
+    """A health check that wants to know whom it probes."""
+
+    def probe_named(connect: str, pool: str, backend: str) -> Any:
+        """As `IHealthCheck.probe`, and called instead of it, with the names of the pool and of the backend."""
+
+
 class IHealthCheckMaker(IPlugin):
     """A plugin line that names a health check without importing it. See `txlb.plugin.HealthCheckMaker`."""
 

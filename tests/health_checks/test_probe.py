@@ -13,20 +13,13 @@ from txlb.health_checks.probe import Probe
 from txlb.health_checks.verdicts import Kind, one_line
 
 
-class Check:
-    """Answers with what a function returns."""
-
-    def __init__(self, answer: Any) -> None:
-        self.probe = answer
-
-
 class ProbeTests(SynchronousTestCase):
     """One probe, contained."""
 
     def run_probe(self, answer: Any, advance: float = 2.0) -> list[tuple[Kind, str]]:
         """The verdicts of a probe of 1 s; no timer may be left."""
         clock, ends = Clock(), []
-        Probe(clock, 1.0, lambda verdict: ends.append((verdict.kind, verdict.reason))).start(Check(answer), "tcp:a:1")
+        Probe(clock, 1.0, lambda verdict: ends.append((verdict.kind, verdict.reason))).start(answer, "tcp:a:1")
         clock.advance(advance)
         self.assertEqual(clock.getDelayedCalls(), [])
         return ends
@@ -108,7 +101,7 @@ class ProbeTests(SynchronousTestCase):
         clock, ends = Clock(), []
         inner: Deferred[str] = Deferred()
         probe = Probe(clock, 1.0, ends.append)
-        probe.start(Check(lambda c: inner.addErrback(lambda _: None)), "tcp:a:1")
+        probe.start(lambda c: inner.addErrback(lambda _: None), "tcp:a:1")
         clock.advance(1)
         self.assertEqual(len(ends), 1)
 
@@ -116,7 +109,7 @@ class ProbeTests(SynchronousTestCase):
         """A cancelled probe says nothing and holds nothing; cancelling again does nothing."""
         clock, ends, cancelled = Clock(), [], []
         probe = Probe(clock, 1.0, ends.append)
-        probe.start(Check(lambda c: Deferred(cancelled.append)), "tcp:a:1")
+        probe.start(lambda c: Deferred(cancelled.append), "tcp:a:1")
         probe.cancel()
         probe.cancel()
         self.assertEqual((ends, len(cancelled), clock.getDelayedCalls()), ([], 1, []))

@@ -56,7 +56,7 @@ class Case(TestCase):
         """Probe once."""
         ended: Deferred[Verdict] = Deferred()
         built = health_checks().build(check, options, reactor=reactor)
-        Probe(reactor, timeout, ended.callback).start(built, connect)
+        Probe(reactor, timeout, ended.callback).start(built.probe, connect)
         return await ended
 
     async def says(self, kind: Kind, words: str, check: str, connect: str, **options: Any) -> None:
@@ -238,6 +238,15 @@ class ExecTests(Case):
         script = 'test "$TXLB_HOST $TXLB_PORT $TXLB_CONNECT" = "db 5432 tcp:db:5432"'
         await self.says(Kind.OK, "exit status 0", "exec", "tcp:db:5432", command=["sh", "-c", script])
 
+    async def test_names(self) -> None:
+        """A scheduler tells it the names too."""
+        pool = fake_pool(1, check="exec", options={"command": ["sh", "-c", 'test "$TXLB_POOL $TXLB_NAME" = "web b0"']})
+        scheduler = Scheduler(reactor, reactor, random.Random(1), EventBus())
+        self.addCleanup(scheduler.stop)
+        scheduler.sync(pool)
+        await until(lambda: pool.observed)
+        self.assertEqual(pool.observed, [("b0", True, "exit status 0")])
+
     async def test_missing_command(self) -> None:
         """A command that is not there is a bad verdict that names it."""
         await self.says(Kind.FAILED, "no-such-command", "exec", "tcp:a:1", command="/no-such-command")
@@ -253,7 +262,7 @@ class ExecTests(Case):
         ended: list[Verdict] = []
         check = health_checks().build("exec", {"command": ["sh", "-c", script]}, reactor=reactor)
         probe = Probe(reactor, 15.0, ended.append)
-        probe.start(check, "tcp:a:1")
+        probe.start(check.probe, "tcp:a:1")
         child = int(await until(lambda: note.exists() and note.read_text()))
         os.kill(child, 0)
         probe.cancel()

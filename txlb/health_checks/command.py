@@ -1,7 +1,7 @@
 """`exec`: a command of yours exits with status 0.
 
 No shell is involved: a string is split like a shell would, a list is taken as it is. The environment holds
-`TXLB_CONNECT`, `TXLB_HOST` and `TXLB_PORT` beside what the balancer itself has. At the timeout the command is killed
+`TXLB_POOL`, `TXLB_NAME`, `TXLB_CONNECT`, `TXLB_HOST` and `TXLB_PORT` beside what the balancer itself has. At the timeout the command is killed
 together with its process group.
 """
 
@@ -24,7 +24,7 @@ from zope.interface import implementer
 from txlb.errors import CheckFailed
 from txlb.health_checks.addresses import host_and_port
 from txlb.health_checks.verdicts import one_line
-from txlb.interfaces import IHealthCheck
+from txlb.interfaces import IHealthCheck, IProbesByName
 
 _OUTPUT_LIMIT = 1024
 
@@ -46,7 +46,7 @@ def argv(command: str | tuple[str, ...]) -> list[str]:
     return words
 
 
-@implementer(IHealthCheck)
+@implementer(IHealthCheck, IProbesByName)
 @frozen
 class Exec:
     """Runs a command. What it prints first is the reason that operators see when it fails."""
@@ -57,13 +57,18 @@ class Exec:
     )
 
     def probe(self, connect: str) -> Deferred[str]:
+        """As `probe_named`, without names."""
+        return self.probe_named(connect, "", "")
+
+    def probe_named(self, connect: str, pool: str, backend: str) -> Deferred[str]:
         """Fires with `exit status 0` once the command is over and has closed its output."""
         words = argv(self.command)
         if grouped := shutil.which("setsid"):  # a group of its own, so that its children can be killed with it
             words = [grouped, *words]
         run = _Run()
+        names = {"TXLB_POOL": pool, "TXLB_NAME": backend}
         try:
-            self.reactor.spawnProcess(run, words[0], words, env=_environment(connect))
+            self.reactor.spawnProcess(run, words[0], words, env={**_environment(connect), **names})
         except FileNotFoundError as error:
             return fail(CheckFailed(f"cannot be started: {error}"))
         return run.done

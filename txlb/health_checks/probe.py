@@ -29,11 +29,11 @@ class Probe:
         self._over = False
         self._late: Verdict | None = None
 
-    def start(self, check: Any, connect: str) -> None:
-        """Ask; may end before this returns."""
+    def start(self, ask: Callable[[str], Any], connect: str) -> None:
+        """`ask(connect)` as a check is asked; may end before this returns."""
         self._timer = self._clock.callLater(self._timeout, self._timed_out)
         try:
-            answer = check.probe(connect)
+            answer = ask(connect)
         except Exception:
             self._end(verdict_of_failure(Failure()))
             return

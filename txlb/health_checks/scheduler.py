@@ -21,6 +21,7 @@ from txlb.health_checks.addresses import target
 from txlb.health_checks.gate import AT_ONCE, Gate
 from txlb.health_checks.verdicts import Kind, Verdict, one_line
 from txlb.health_checks.watch import Surroundings, Watch, WatchedBackend, WatchedPool
+from txlb.interfaces import IProbesByName
 from txlb.registry import Registry, health_checks
 from txlb.specs import HealthSpec
 
@@ -122,7 +123,13 @@ class _PoolChecks:
 
     def _watch(self, name: str, backend: WatchedBackend) -> Watch:
         where = target(self.health, backend.spec)
-        return Watch(self._around, self.health, self._check, where, backend, self._listener(name))
+        return Watch(self._around, self.health, self._asker(name), where, backend, self._listener(name))
+
+    def _asker(self, name: str) -> Callable[[str], Any]:
+        check, pool = self._check, self.pool.name
+        if IProbesByName.providedBy(check):
+            return lambda connect: check.probe_named(connect, pool, name)
+        return lambda connect: check.probe(connect)
 
     def _listener(self, name: str) -> Callable[[Verdict], None]:
         def heard(verdict: Verdict) -> None:

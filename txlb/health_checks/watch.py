@@ -68,7 +68,7 @@ class Watch:
         self,
         around: Surroundings,
         health: HealthSpec,
-        check: Any,
+        ask: Callable[[str], Any],
         target: str,
         backend: WatchedBackend,
         heard: Callable[[Verdict], None],
@@ -77,7 +77,7 @@ class Watch:
         self.backend = backend
         self._around = around
         self._health = health
-        self._check = check
+        self._ask = ask
         self._heard = heard
         self._timer: Any = None
         self._probe: Probe | None = None
@@ -120,7 +120,7 @@ class Watch:
     def _run(self) -> None:
         self._begun = self._around.clock.seconds()
         self._probe = Probe(self._around.clock, self._health.timeout, self._ended)
-        self._probe.start(self._check, self.target)
+        self._probe.start(self._ask, self.target)
 
     def _ended(self, verdict: Verdict) -> None:
         self._probe = None
