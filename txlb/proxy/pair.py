@@ -232,6 +232,10 @@ class ProxyPair:
 
     def read_ended(self, side: Side) -> None:
         """A side sends no more."""
+        if not self.engine.links and self.engine.broken(side.transport):
+            # Where reading was paused and resumed in one turn, Twisted takes a reset for an end.
+            side.transport.abortConnection()
+            return
         by_client = side is self.client_side
         if by_client:
             self._client_ended = True
