@@ -53,7 +53,7 @@ class Acceptor:
         self._factory = factory
         self._room = room
         self._sock = socket.socket(fileno=os.dup(port.socket.fileno()))
-        self._family = self._sock.family
+        self._family = int(self._sock.family)
         self.fd = self._sock.fileno()
         self._watched = False
         self._paused = False

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from txlb.engines.epoll.engine import EpollEngine
     from txlb.engines.epoll.resolver import Addresses
 
+_UNDER_WAY = errno.EINPROGRESS
+_UNIX, _TCP, _NODELAY = int(socket.AF_UNIX), int(socket.IPPROTO_TCP), int(socket.TCP_NODELAY)
+
 _KIND = socket.SOCK_STREAM | getattr(socket, "SOCK_NONBLOCK", 0) | getattr(socket, "SOCK_CLOEXEC", 0)
 
 
@@ -70,14 +73,14 @@ class Dial:
         family, name = address
         try:
             self._sock = sock = _socket.socket(family, _KIND, 0)
-            if family != socket.AF_UNIX:
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if family != _UNIX:
+                sock.setsockopt(_TCP, _NODELAY, 1)
                 if self._target.bind is not None:
                     sock.bind((self._target.bind, 0))
             self._error = sock.connect_ex(name)
         except OSError as error:
             self._error = error.errno or errno.EINVAL
-        if self._error in (0, errno.EINPROGRESS):
+        if self._error == _UNDER_WAY or not self._error:
             self.fd = self._sock.fileno()
             self._engine.loop.register(self.fd, WATCH, self)
         else:

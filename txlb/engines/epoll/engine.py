@@ -95,8 +95,8 @@ class EpollEngine:
     def link(self, client: Transport, backend: Transport) -> None:
         client.peer, backend.peer = backend, client
         backend.untold = True
-        for transport in (client, backend):
-            transport.resumeProducing()
+        client.resumeProducing()
+        backend.resumeProducing()
 
     def unsent(self, transport: Transport) -> int:
         return transport.unsent()

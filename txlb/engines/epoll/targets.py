@@ -55,7 +55,7 @@ def _unix(connect: str, values: list[str], options: dict[str, str]) -> Target:
         raise ValueError(f"{connect!r} needs a path of 1 to 107 bytes")
     if given.get("lockfile", "0") != "0":
         raise ValueError(f"{connect!r}: lockfile= is served by the reactor engine only")
-    return Target("", 0, None, ((socket.AF_UNIX, path),))
+    return Target("", 0, None, ((int(socket.AF_UNIX), path),))
 
 
 def _check(connect: str, count: int, given: dict[str, str], known: frozenset[str]) -> None:
@@ -75,8 +75,8 @@ def literal(host: str, port: int) -> tuple[tuple[int, Any], ...]:
             socket.inet_pton(socket.AF_INET6, bare)
         except OSError:
             return ()
-        return ((socket.AF_INET6, (bare, port, 0, _scope(scope))),)
-    return ((socket.AF_INET, (host, port)),)
+        return ((int(socket.AF_INET6), (bare, port, 0, _scope(scope))),)
+    return ((int(socket.AF_INET), (host, port)),)
 
 
 def _scope(name: str) -> int:

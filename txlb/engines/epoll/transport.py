@@ -22,6 +22,9 @@ from txlb.engines.epoll.loop import Loop
 from txlb.engines.epoll.stream import ABORTED, DONE, Stream
 from txlb.interfaces import IEngineTransport
 
+_IPV4, _IPV6 = int(socket.AF_INET), int(socket.AF_INET6)
+_SHUT_WR = int(socket.SHUT_WR)
+_KIND = int(socket.SOCK_STREAM) | getattr(socket, "SOCK_NONBLOCK", 0)
 _LINGER_ZERO = struct.pack("ii", 1, 0)
 
 _FAMILIES = {IPv4Address: socket.AF_INET, IPv6Address: socket.AF_INET6, UNIXAddress: socket.AF_UNIX}
@@ -29,9 +32,9 @@ _FAMILIES = {IPv4Address: socket.AF_INET, IPv6Address: socket.AF_INET6, UNIXAddr
 
 def address_of(family: int, name: Any) -> Any:
     """Twisted's address for what `accept`, `getsockname` and the like say."""
-    if family == socket.AF_INET:
+    if family == _IPV4:
         return IPv4Address("TCP", *name)
-    if family == socket.AF_INET6:
+    if family == _IPV6:
         return IPv6Address("TCP", *name)
     return UNIXAddress(name or None)
 
@@ -161,7 +164,7 @@ class Transport(Stream):
         if self.closed or self.mute:
             return
         try:
-            self.getHandle().shutdown(socket.SHUT_WR)
+            self.getHandle().shutdown(_SHUT_WR)
         except OSError:
             return  # a reset; the set tells of it
         if self.peer is not None or IHalfCloseableProtocol.providedBy(self.protocol):
@@ -205,7 +208,7 @@ class Transport(Stream):
     def getHandle(self) -> Any:
         """The socket."""
         if self.sock is None:
-            self.sock = _socket.socket(_FAMILIES[self._address.__class__], socket.SOCK_STREAM | 0o4000, 0, self.fd)
+            self.sock = _socket.socket(_FAMILIES[self._address.__class__], _KIND, 0, self.fd)
         return self.sock
 
     def fileno(self) -> int:
