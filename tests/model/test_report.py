@@ -39,6 +39,7 @@ class SnapshotTests(SynchronousTestCase):
                     "bytes_out",
                     "connect_ms",
                     "first_byte_ms",
+                    "checks",
                     "max_connections",
                     "backup",
                 ]
@@ -54,6 +55,13 @@ class SnapshotTests(SynchronousTestCase):
         w.pool.observe("a", True, "x")
         shown = w.pool.snapshot()["backends"]["a"]
         self.assertEqual((shown["weight"], shown["effective_weight"]), (4, 40))
+
+    def test_checks_are_counted(self):
+        """Every verdict of a check counts, whether or not it changes anything."""
+        w = world("a", health=HealthSpec())
+        for ok in (True, True, False):
+            w.pool.observe("a", ok, "x")
+        self.assertEqual(w.pool.snapshot()["backends"]["a"]["checks"], {"passed": 2, "failed": 1})
 
     def test_measurements(self):
         """Bucket counts and sums for each time, and refusals by reason."""

@@ -222,6 +222,24 @@ class Moving(SynchronousTestCase):
         world.turn()
         self.assertEqual((events[0].connect, events[0].first_byte, events[0].duration), (1, 1.5, 1.5))
 
+    def test_counted_by_the_listener(self) -> None:
+        """What a listener measures is of connections that are over: how, how long, and the bytes of each direction."""
+        world = World()
+        client, rejected = world.accept(), world.accept()
+        backend = world.engine.dials[0].succeed()
+        rejected.reset()
+        client.send(b"four")
+        backend.send(b"fifteen letters")
+        world.turn(2)
+        client.send(None)
+        backend.send(None)
+        world.turn()
+        seen = world.listener.measurements()
+        ended = {outcome: count for outcome, count in seen["outcomes"].items() if count}
+        self.assertEqual(ended, {"ok": 1, "reset-by-client": 1})
+        self.assertEqual((seen["bytes_in"], seen["bytes_out"]), (4, 15))
+        self.assertEqual((sum(seen["duration"][0]), seen["duration"][1] >= 2), (2, True))
+
 
 class Told(SynchronousTestCase):
     """Proxy headers, limits and the end of a listener."""

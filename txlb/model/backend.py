@@ -35,6 +35,8 @@ class Backend:
         "admin",
         "bytes_in",
         "bytes_out",
+        "checks_failed",
+        "checks_passed",
         "connect_times",
         "counter",
         "durations",
@@ -90,6 +92,8 @@ class Backend:
         self.outcomes: dict[str, int] = {outcome.value: 0 for outcome in Outcome}
         self.bytes_in = 0
         self.bytes_out = 0
+        self.checks_passed = 0
+        self.checks_failed = 0
         self.connect_times = Histogram()
         self.first_byte_times = Histogram()
         self.durations = Histogram()

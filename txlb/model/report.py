@@ -128,6 +128,7 @@ def _backend(backend: Backend) -> dict[str, Any]:
         "bytes_out": backend.bytes_out,
         "connect_ms": backend.connect_times.recent_ms,
         "first_byte_ms": backend.first_byte_times.recent_ms,
+        "checks": {"passed": backend.checks_passed, "failed": backend.checks_failed},
         "max_connections": backend.spec.max_connections,
         "backup": backend.spec.backup,
     }

@@ -76,6 +76,10 @@ class Roster:
 
     def observe(self, backend: Backend, ok: bool, reason: str) -> None:
         """An active verdict."""
+        if ok:
+            backend.checks_passed += 1
+        else:
+            backend.checks_failed += 1
         health = self.spec.health
         rise, fall = (health.rise, health.fall) if health is not None else (1, 1)
         before = backend.health

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from txlb.events import ConnectionClosed, EventBus
 from txlb.interfaces import IAcceptor, IEngine, IInspectsBytes, Outcome
+from txlb.model.histogram import Histogram
 from txlb.model.limits import AnyClientCounts, AnyGauge, ClientCounts
 from txlb.model.pool import Pool
 from txlb.proxy.failure_log import FailureLog
@@ -48,6 +49,9 @@ class Listener:
         self.name = spec.name
         self.now = clock.seconds
         self.total = self.rejected = 0
+        self.outcomes: dict[str, int] = {outcome.value: 0 for outcome in Outcome}
+        self.bytes_in = self.bytes_out = 0
+        self.durations = Histogram()
         self.factory = ClientSideFactory(self)
         self.acceptors: list[IAcceptor] = []
         self.gauge = gauge
@@ -131,8 +135,13 @@ class Listener:
         """A pair is over: release what it held, and tell."""
         duration = self.now() - pair.started
         outcome = pair.outcome or Outcome.OK
+        bytes_in, bytes_out = pair.bytes_in, pair.bytes_out
+        self.outcomes[outcome] += 1
+        self.bytes_in += bytes_in
+        self.bytes_out += bytes_out
+        self.durations.add(duration)
         if pair.lease is not None:
-            pair.lease.release(outcome, pair.bytes_in, pair.bytes_out, duration)
+            pair.lease.release(outcome, bytes_in, bytes_out, duration)
         if outcome is Outcome.REJECTED:
             self.rejected += 1
         if outcome is not Outcome.OK or self._bus.wants(ConnectionClosed):
@@ -216,4 +225,14 @@ class Listener:
             "pool": self.pool.name,
             "listen": list(self.spec.listen),
             "max_connections": self.spec.max_connections,
+        }
+
+    def measurements(self) -> dict[str, Any]:
+        """Counters beyond the snapshot: outcomes, bytes as read from clients and from backends, and durations as
+        (bucket counts, sum of seconds), all of connections that are over."""
+        return {
+            "outcomes": self.outcomes.copy(),
+            "bytes_in": self.bytes_in,
+            "bytes_out": self.bytes_out,
+            "duration": (self.durations.counts.copy(), self.durations.total),
         }
