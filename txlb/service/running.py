@@ -13,19 +13,24 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from txlb.access_log import AccessLog
 from txlb.checks import load_checked
-from txlb.errors import INTERNAL_FAILURE, PORT_UNAVAILABLE, ConfigError
+from txlb.errors import INTERNAL_FAILURE, PORT_UNAVAILABLE, ConfigError, TxlbError
+from txlb.events import EventBus
+from txlb.events import EventBus, Reloaded
 from txlb.service.admin import AdminPort
 from txlb.service.balancer import Balancer
 from txlb.service.control import LocalControl
 from txlb.service.limits import most_connections, raise_descriptor_limit
 from txlb.service.ports import PortUnavailable
 from txlb.service.signals import Signals
+from txlb.service.state_log import log_states
 from txlb.specs import Config
 from txlb.units import format_duration
 
 if TYPE_CHECKING:
     from txlb.admin.server import Admin
+    from txlb.metrics import Metrics
 
 log = Logger()
 
@@ -33,6 +38,8 @@ log = Logger()
 class AnyBalancer(Protocol):
     """One process's balancer, or the parent of several (`txlb.service.parent`)."""
 
+    bus: EventBus
+    bus: EventBus
     clock: IReactorTime
     config: Config
 
@@ -66,16 +73,21 @@ class BalancerService(Service):
         self._reactor = reactor
         self._exit_code: int | None = None
         self.balancer: AnyBalancer | None = None
+        self._access_log: AccessLog | None = None
+        self._metrics: Metrics | None = None
         self._admin = AdminPort(reactor, self._make_admin)
         self._reloads = DeferredLock()
 
     def startService(self) -> None:
         super().startService()
         self.balancer = self._make_balancer()
+        self._access_log = AccessLog(self.balancer.bus, self.balancer.clock)
+        self._access_log.configure(self._config.access_log)
+        log_states(self.balancer.bus)
         self._start(self.balancer).addCallbacks(self._listening, self._fail)
         if self._exit_code is not None:
             raise SystemExit(self._exit_code)
-        self._reactor.callWhenRunning(Signals(self._reactor, self.reload, self.drain).install)
+        self._reactor.callWhenRunning(Signals(self._reactor, self.reload, self.drain, self.reopen).install)
 
     def _make_balancer(self) -> AnyBalancer:
         return Balancer(self._reactor, most_connections=most_connections(raise_descriptor_limit()))
@@ -95,7 +107,13 @@ class BalancerService(Service):
 
         balancer = self.balancer
         assert balancer is not None
-        return Admin(self._make_control(), self._reactor, balancer.clock, facts=lambda: {"config": self._config.file})
+        from txlb.metrics import Metrics
+
+        control = self._make_control()
+        self._metrics = Metrics(control, control.bus, balancer.clock)
+        self._metrics.applied(balancer.config)
+        facts = {"config": self._config.file}
+        return Admin(control, self._reactor, balancer.clock, metrics=self._metrics.render, facts=lambda: facts)
 
     def _listening(self, _: object) -> None:
         assert self.balancer is not None
@@ -118,11 +136,10 @@ class BalancerService(Service):
     def _fail(self, failure: Failure) -> None:
         """A start that failed. A Deferred swallows SystemExit, so `startService` raises it; where the reactor runs
         already (an endpoint that took its time to listen), there is nobody left to raise it to."""
-        expected = failure.check(PortUnavailable) is not None
-        if not expected:
+        if not failure.check(TxlbError):
             failure.printTraceback(file=sys.stderr)
         print(f"txlb: {failure.getErrorMessage()}", file=sys.stderr, flush=True)
-        self._exit_code = PORT_UNAVAILABLE if expected else INTERNAL_FAILURE
+        self._exit_code = PORT_UNAVAILABLE if failure.check(PortUnavailable) else INTERNAL_FAILURE
         if self._reactor.running:
             os._exit(self._exit_code)
 
@@ -137,14 +154,22 @@ class BalancerService(Service):
     @inlineCallbacks
     def _read_again(self) -> Any:
         assert self.balancer is not None
-        config = load_checked(self._config.file, self._reactor)
-        yield self._admin.bind(config.admin)
+        try:
+            config = load_checked(self._config.file, self._reactor)
+            yield self._admin.bind(config.admin)
+        except TxlbError as error:  # the balancer, which tells of its own failures, was not asked yet
+            self.balancer.bus.publish(Reloaded(False, str(error).partition("\n")[0]))
+            raise
         try:
             yield self.balancer.reload(config)
         except BaseException:
             yield self._admin.discard()
             raise
+        assert self._access_log is not None
+        self._access_log.configure(config.access_log)
         yield self._admin.become(config.admin)
+        if self._metrics is not None:
+            self._metrics.applied(config)
         for warning in config.warnings:
             log.warn("{warning}", warning=warning)
         log.info("Reloaded {file}", file=config.file)
@@ -158,6 +183,12 @@ class BalancerService(Service):
         else:
             log.failure("Not reloaded", failure)
         return failure
+
+    def reopen(self) -> None:
+        """The access log was rotated: write to a new file."""
+        if self._access_log is not None:
+            self._access_log.reopen()
+            log.info("Reopened the access log")
 
     def drain(self) -> None:
         """Let the open connections end, then the process."""
@@ -180,6 +211,10 @@ class BalancerService(Service):
         if self.balancer is not None:
             yield self.balancer.stop()
         yield self._admin.stop()
+        if self._access_log is not None:
+            self._access_log.stop()
+        if self._metrics is not None:
+            self._metrics.stop()
 
 
 def _count(number: int, what: str) -> str:
