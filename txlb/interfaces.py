@@ -249,7 +249,7 @@ class IControl(Interface):
 
     def measurements() -> Any:
         """A Deferred of counters and histograms beyond the state, as plain data:
-        `{pools: {name: Pool.measurements()}, process: {…}}`."""
+        `{listeners: {name: Listener.measurements()}, pools: {name: Pool.measurements()}, process: {…}}`."""
 
     def explain(pool: str, client: str) -> Any:
         """A Deferred of which backend a client with that address gets and why. Fails with KeyError."""

@@ -52,16 +52,18 @@ class LogFile:
             self._recovered()
 
     def reopen(self) -> None:
-        """Write to a new file of that name from now on; to the old one where that cannot be opened."""
+        """Write to a new file of that name from now on; to the old one where that cannot be opened. Does nothing where
+        nothing was written yet."""
         old = self._fd
+        if old is None:
+            return
         try:
             self._open()
         except OSError as error:
             self._failed(0, error)
             return
         self._torn = False
-        if old is not None:
-            os.close(old)
+        os.close(old)
 
     def close(self) -> None:
         """Let the file go."""

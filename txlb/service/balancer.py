@@ -258,6 +258,7 @@ class Balancer:
     def measurements(self) -> dict[str, Any]:
         """Counters and histograms beyond the snapshot, as plain data."""
         return {
+            "listeners": {name: listener.measurements() for name, listener in self.listeners.items()},
             "pools": {name: pool.measurements() for name, pool in self.pools.items()},
             "process": {"open": self.process.value, "limit": self.process.limit},
         }

@@ -16,7 +16,6 @@ from twisted.python.failure import Failure
 from txlb.access_log import AccessLog
 from txlb.checks import load_checked
 from txlb.errors import INTERNAL_FAILURE, PORT_UNAVAILABLE, ConfigError, TxlbError
-from txlb.events import EventBus
 from txlb.events import EventBus, Reloaded
 from txlb.service.admin import AdminPort
 from txlb.service.balancer import Balancer
@@ -38,7 +37,6 @@ log = Logger()
 class AnyBalancer(Protocol):
     """One process's balancer, or the parent of several (`txlb.service.parent`)."""
 
-    bus: EventBus
     bus: EventBus
     clock: IReactorTime
     config: Config
@@ -104,11 +102,10 @@ class BalancerService(Service):
 
     def _make_admin(self) -> Admin:
         from txlb.admin.server import Admin  # with twisted.web, which nobody waits for who has no admin
+        from txlb.metrics import Metrics
 
         balancer = self.balancer
         assert balancer is not None
-        from txlb.metrics import Metrics
-
         control = self._make_control()
         self._metrics = Metrics(control, control.bus, balancer.clock)
         self._metrics.applied(balancer.config)

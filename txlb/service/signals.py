@@ -1,7 +1,7 @@
 """How an operator's signals reach the balancer.
 
-SIGHUP reloads. SIGTERM and SIGINT drain, and the process then ends with 0; a second one ends it at once with 128 and its
-number. Twisted installs handlers of its own when the reactor starts, so these have to be installed after that.
+SIGHUP reloads, SIGUSR1 reopens the access log. SIGTERM and SIGINT drain, and the process then ends with 0; a second one
+ends it at once with 128 and its number. Twisted installs handlers of its own when the reactor starts, so these have to be installed after that.
 """
 
 from __future__ import annotations
@@ -20,21 +20,26 @@ log = Logger()
 
 @define
 class Signals:
-    """Calls `reload` and `drain` in the reactor's thread."""
+    """Calls `reload`, `drain` and `reopen` in the reactor's thread."""
 
     reactor: Any
     reload: Callable[[], object]
     drain: Callable[[], object]
+    reopen: Callable[[], object]
     _ending: bool = False
 
     def install(self) -> None:
         """Take the signals over; needs a running reactor, and the main thread."""
         signal.signal(signal.SIGHUP, self._hup)
+        signal.signal(signal.SIGUSR1, self._usr1)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
 
     def _hup(self, number: int, frame: FrameType | None) -> None:
         self.reactor.callFromThread(self.reload)
+
+    def _usr1(self, number: int, frame: FrameType | None) -> None:
+        self.reactor.callFromThread(self.reopen)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         if self._ending:
