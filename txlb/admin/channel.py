@@ -12,6 +12,7 @@ the refusal away from whom it is meant for.
 from __future__ import annotations
 
 from collections.abc import Callable
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 
@@ -19,7 +20,7 @@ from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.http import NO_BODY_CODES, RESPONSES, HTTPChannel, Request, datetimeToString
+from twisted.web.http import NO_BODY_CODES, HTTPChannel, Request, datetimeToString
 
 from txlb.admin.answers import Answer, Refusal
 
@@ -72,7 +73,7 @@ class AdminRequest(Request):
 
     def send_head(self, answer: Answer) -> None:
         """Status and headers only."""
-        self.setResponseCode(answer.status, RESPONSES.get(answer.status, b"Unknown"))
+        self.setResponseCode(answer.status, HTTPStatus(answer.status).phrase.encode())
         self.setHeader("Date", datetimeToString())
         for name, value in answer.all_headers().items():
             self.setHeader(name, value)
@@ -160,7 +161,7 @@ class AdminChannel(HTTPChannel):
             return
         self._refused = True
         answer = refusal.answer()
-        head = [f"HTTP/1.1 {answer.status} {RESPONSES[answer.status].decode()}", f"Date: {datetimeToString().decode()}"]
+        head = [f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}", f"Date: {datetimeToString().decode()}"]
         head += [f"{name}: {value}" for name, value in {**answer.all_headers(), "Connection": "close"}.items()]
         self.transport.write("\r\n".join([*head, "", ""]).encode() + answer.body)
         self.close()
