@@ -48,7 +48,9 @@ class AccessLog:
             self._unsubscribe = None
         if new != old:
             self._close()
-            self._file = LogFile(new, self._clock, self._lost) if new is not None else None
+            if new is not None:
+                self._file = LogFile(new, self._clock, self._lost)
+                self._file.reopen()  # now, so that what is wrong with it is told now
         self._spec = spec
         if make_line is not None:
             keep = self._keep if self._file is not None else _say

@@ -52,18 +52,16 @@ class LogFile:
             self._recovered()
 
     def reopen(self) -> None:
-        """Write to a new file of that name from now on; to the old one where that cannot be opened. Does nothing where
-        nothing was written yet."""
+        """Write to the file of that name that there is now, or to a new one; to the old one where it cannot be opened."""
         old = self._fd
-        if old is None:
-            return
         try:
             self._open()
         except OSError as error:
             self._failed(0, error)
             return
         self._torn = False
-        os.close(old)
+        if old is not None:
+            os.close(old)
 
     def close(self) -> None:
         """Let the file go."""
