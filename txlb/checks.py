@@ -26,7 +26,8 @@ Builder = Callable[[Any, str], Any]
 def load_checked(path: str, reactor: Any, validators: Iterable[Validator] = ()) -> Config:
     """The configuration at `path`, checked as far as is possible without starting it; raises ConfigError."""
     return load(
-        path, [endpoints_of(reactor), engines_of(reactor), token_file, access_log, access_log_format, *validators]
+        path,
+        [endpoints_of(reactor), engines_of(reactor), workers, token_file, access_log, access_log_format, *validators],
     )
 
 
@@ -54,6 +55,21 @@ def engines_of(reactor: Any) -> Validator:
                 yield place(path_of("listeners", name, "engine"))(objection)
 
     return validate
+
+
+def workers(config: Config, place: Place) -> Iterator[Problem]:
+    """Several workers can share what is listened on."""
+    if config.workers == 1:
+        return
+    from txlb.service.shared_ports import objection  # what one process has no use for
+
+    for name, listener in config.listeners.items():
+        for index, description in enumerate(listener.listen):
+            if wrong := objection(description):
+                yield place(f"{path_of('listeners', name)}.listen[{index}]")(wrong)
+    for index, description in enumerate(config.echo):
+        if wrong := objection(description):
+            yield place(path_of("echo", index))(wrong)
 
 
 def token_file(config: Config, place: Place) -> Iterator[Problem]:

@@ -37,4 +37,8 @@ def makeService(options: Options) -> IService:
     """The service that `twist` runs."""
     from twisted.internet import reactor
 
-    return BalancerService(options.config, reactor)
+    if options.config.workers == 1:
+        return BalancerService(options.config, reactor)
+    from txlb.service.running_many import make_service  # what one process has no use for
+
+    return make_service(options.config, reactor, options.parent)

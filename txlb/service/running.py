@@ -24,7 +24,7 @@ from txlb.service.limits import most_connections, raise_descriptor_limit
 from txlb.service.ports import PortUnavailable
 from txlb.service.signals import Signals
 from txlb.service.state_log import log_states
-from txlb.specs import Config
+from txlb.specs import AccessLogSpec, Config
 from txlb.units import format_duration
 
 if TYPE_CHECKING:
@@ -61,6 +61,19 @@ class AnyBalancer(Protocol):
         """Let go of everything now."""
 
 
+class AnyAccessLog(Protocol):
+    """An access log, or those of several workers."""
+
+    def configure(self, spec: AccessLogSpec | None) -> None:
+        """Log as it says from now on."""
+
+    def reopen(self) -> None:
+        """The file was rotated."""
+
+    def stop(self) -> None:
+        """Write what waits, and log nothing any more."""
+
+
 class BalancerService(Service):
     """Starts the balancer, reloads it from its file, drains it, and ends the process with the right exit code."""
 
@@ -71,7 +84,7 @@ class BalancerService(Service):
         self._reactor = reactor
         self._exit_code: int | None = None
         self.balancer: AnyBalancer | None = None
-        self._access_log: AccessLog | None = None
+        self._access_log: AnyAccessLog | None = None
         self._metrics: Metrics | None = None
         self._admin = AdminPort(reactor, self._make_admin)
         self._reloads = DeferredLock()
@@ -79,7 +92,7 @@ class BalancerService(Service):
     def startService(self) -> None:
         super().startService()
         self.balancer = self._make_balancer()
-        self._access_log = AccessLog(self.balancer.bus, self.balancer.clock)
+        self._access_log = self._make_access_log()
         self._access_log.configure(self._config.access_log)
         log_states(self.balancer.bus)
         self._start(self.balancer).addCallbacks(self._listening, self._fail)
@@ -89,6 +102,10 @@ class BalancerService(Service):
 
     def _make_balancer(self) -> AnyBalancer:
         return Balancer(self._reactor, most_connections=most_connections(raise_descriptor_limit()))
+
+    def _make_access_log(self) -> AnyAccessLog:
+        assert self.balancer is not None
+        return AccessLog(self.balancer.bus, self.balancer.clock)
 
     def _make_control(self) -> Any:
         assert isinstance(self.balancer, Balancer)

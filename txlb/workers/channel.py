@@ -35,13 +35,20 @@ class Channel(LineOnlyReceiver):
     MAX_LENGTH = LONGEST
     transport: Any
 
+    def logPrefix(self) -> str:
+        """What log lines that Twisted writes on its account begin with."""
+        return "control"
+
     def __init__(self, told: Callable[[Message, list[int]], object], ended: Callable[[], object]) -> None:
         self._told = told
         self._ended = ended
         self._descriptors: deque[int] = deque()
+        self._open = True
 
     def tell(self, message: Message, descriptors: Iterable[int] = ()) -> None:
-        """Send it. The descriptors must stay open until it is gone, so they are those of a process that keeps them."""
+        """Send it, if the other end is still there. The descriptors must stay open until it is gone, so they are those of a process that keeps them."""
+        if not self._open:
+            return
         sent = list(descriptors)
         for descriptor in sent:
             self.transport.sendFileDescriptor(descriptor)
@@ -59,6 +66,7 @@ class Channel(LineOnlyReceiver):
         self._told(message, [self._descriptors.popleft() for _ in range(count)])
 
     def connectionLost(self, reason: Failure | None = None) -> None:
+        self._open = False
         while self._descriptors:
             os.close(self._descriptors.popleft())
         self._ended()

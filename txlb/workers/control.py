@@ -14,9 +14,9 @@ from txlb.events import EventBus
 from txlb.interfaces import IControl
 from txlb.specs import BackendSpec, Config
 from txlb.workers import figures
-from txlb.workers.changes import Changes
 from txlb.workers.crew import Crew, Worker
 from txlb.workers.decisions import Decisions
+from txlb.workers.remote import Remote
 from txlb.workers.slots import Slots
 from txlb.workers.table import Table
 
@@ -40,7 +40,8 @@ class _Asked:
 @define
 class WorkersControl:
     """`read_again` reads the configuration file and has all workers apply it; a Deferred. `objection(pool, connect)`
-    says why a backend cannot join; `config()` is the configuration that holds."""
+    says why a backend cannot join; `config()` is the configuration that holds, `listeners()` what it says of them in the
+    form of the state."""
 
     bus: EventBus
     decisions: Decisions
@@ -48,13 +49,14 @@ class WorkersControl:
     table: Table
     slots: Slots
     config: Callable[[], Config]
+    listeners: Callable[[], figures.Figures]
     read_again: Callable[[], Deferred[None]]
     objection: Callable[[str, str], str | None]
     departed: figures.Figures | None = None
-    _changes: Changes = field(init=False)
+    _remote: Remote = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._changes = Changes(self.table, None)
+        self._remote = Remote(self.table, None, self.slots.by_name, lambda: self.decisions.pools)
 
     def ready(self) -> bool:
         pools = self.decisions.pools
@@ -71,7 +73,8 @@ class WorkersControl:
     def state(self) -> Any:
         yield self._ask()
         self._look()
-        decided = {name: pool.snapshot() for name, pool in self.decisions.pools.items()}
+        pools = {name: pool.snapshot() for name, pool in self.decisions.pools.items()}
+        decided = {"listeners": self.listeners(), "pools": pools}
         state = figures.state(decided, self._known(), self.departed, self._open())
         return {**state, "workers": [self._detail(worker) for worker in self._workers()]}
 
@@ -125,15 +128,8 @@ class WorkersControl:
 
     def _look(self) -> None:
         """Have the parent's pools see what the workers hold."""
-        last = max(self.slots.by_name.values(), default=0)
-        changed = self._changes.look(last)
-        if changed:
-            names = {slot: name for name, slot in self.slots.by_name.items()}
-            for pool in self.decisions.pools.values():
-                prefix = f"pool/{pool.name}/"
-                for slot, active in changed.items():
-                    if names.get(slot, "").startswith(prefix):
-                        pool.set_remote(names[slot][len(prefix) :], active)
+        self._remote.renamed()
+        self._remote.look()
 
     def _open(self) -> dict[str, int]:
         return {name: self.table.total(slot) for name, slot in self.slots.by_name.items()}

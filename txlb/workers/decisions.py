@@ -20,6 +20,7 @@ from txlb.health_checks.scheduler import Scheduler
 from txlb.model.limits import MakeGauge
 from txlb.model.pool import Pool
 from txlb.specs import BackendSpec, Config, PoolSpec
+from txlb.workers.remote import counter
 
 Tell = Callable[[str, list[Any]], None]
 """Has all workers carry out a command on the pool of that name."""
@@ -82,11 +83,6 @@ class Decisions:
             if backend.failures and not before:
                 self._tell(pool_name, ["suspect", name])
 
-    def elsewhere(self, pool: str, backend: str, active: int) -> None:
-        """What all workers together hold of a backend."""
-        if pool in self.pools:
-            self.pools[pool].set_remote(backend, active)
-
     def export(self) -> dict[str, Any]:
         """All that was decided and is not in the file, as plain data for `restore`."""
         return {name: {"overrides": p.overrides(), "verdicts": p.verdicts()} for name, p in self.pools.items()}
@@ -108,7 +104,7 @@ class Decisions:
         if pool is None:
 
             def make_gauge(name: str, limit: int | None) -> Any:
-                return self._make_gauge(f"pool/{spec.name}/{name}".rstrip("/"), limit)
+                return self._make_gauge(counter(spec.name, name), limit)
 
             pool = Pool(spec, self._strategies, self._clock, self._rng, self._bus, make_gauge)
         else:

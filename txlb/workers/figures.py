@@ -13,7 +13,8 @@ from typing import Any
 Figures = dict[str, Any]
 
 _LISTENER = ("total", "rejected")
-_BACKEND = ("total", "bytes_in", "bytes_out")
+_POOL = ("retries", "refusals", "backends")
+_BACKEND = ("total", "bytes_in", "bytes_out", "outcomes")
 _TIMES = ("connect_ms", "first_byte_ms")
 
 
@@ -24,14 +25,13 @@ def counters(figures: Figures) -> Figures:
         "state": {
             "listeners": {name: _only(values, _LISTENER) for name, values in state["listeners"].items()},
             "pools": {
-                name: {"backends": {b: _only(v, (*_BACKEND, "outcomes")) for b, v in pool["backends"].items()}}
+                name: {"backends": {b: _only(v, _BACKEND) for b, v in pool["backends"].items()}}
                 for name, pool in state["pools"].items()
             },
         },
         "measurements": {
-            "pools": {
-                name: _only(values, ("retries", "refusals", "backends")) for name, values in measured["pools"].items()
-            }
+            "listeners": measured["listeners"],
+            "pools": {name: _only(values, _POOL) for name, values in measured["pools"].items()},
         },
     }
 
@@ -55,52 +55,53 @@ def _plus(a: Any, b: Any) -> Any:
 
 
 def state(decided: Figures, workers: list[Figures], departed: Figures | None, open_of: Mapping[str, int]) -> Figures:
-    """The balancer's state. `decided` holds the parent's pools as in the contract, `open_of` what is open by the names
-    of the counters."""
+    """The balancer's state. `decided` are the parent's listeners and pools as in the contract, `open_of` is what is open
+    by the names of the counters."""
     states = [figures["state"] for figures in workers]
-    sums = add([*([departed["state"]] if departed else []), *states]) or {}
-    listeners = {
-        name: {**sums["listeners"][name], **listener, "open": open_of.get(f"listener/{name}", 0)}
-        for name, listener in add([s["listeners"] for s in states] or [{}]).items()
-        if name in sums.get("listeners", {})
+    sums = add([*([departed["state"]] if departed else []), *states]) or {"listeners": {}, "pools": {}}
+    return {
+        "listeners": {
+            name: listener | _only(sums["listeners"].get(name, {}), _LISTENER) | {"open": open_of[f"listener/{name}"]}
+            for name, listener in decided["listeners"].items()
+        },
+        "pools": {
+            name: _pool(pool, [s["pools"][name] for s in states if name in s["pools"]], sums["pools"].get(name, {}))
+            | {"open": open_of[f"pool/{name}"]}
+            for name, pool in decided["pools"].items()
+        },
     }
-    for name, listener in listeners.items():
-        listener.update(_only(sums["listeners"][name], _LISTENER))
-    return {"listeners": listeners, "pools": {name: _pool(name, p, states, sums) for name, p in decided.items()}}
 
 
-def _pool(name: str, pool: Figures, states: list[Figures], sums: Figures) -> Figures:
-    here = [s["pools"][name] for s in states if name in s["pools"]]
-    counted = sums.get("pools", {}).get(name, {}).get("backends", {})
-    backends = {}
-    for backend, decided in pool["backends"].items():
-        each = [p["backends"][backend] for p in here if backend in p["backends"]]
-        backends[backend] = {
-            **decided,
-            **_only(counted.get(backend, {}), (*_BACKEND, "outcomes")),
-            **{key: _mean([(one[key], one["total"]) for one in each]) for key in _TIMES},
-        }
-    return {**pool, "queued": sum(p["queued"] for p in here), "backends": backends}
+def _pool(decided: Figures, each: list[Figures], sums: Figures) -> Figures:
+    counted = sums.get("backends", {})
+    backends = {
+        name: backend | _only(counted.get(name, {}), _BACKEND) | _times([p["backends"].get(name, {}) for p in each])
+        for name, backend in decided["backends"].items()
+    }
+    return decided | {"queued": sum(p["queued"] for p in each), "backends": backends}
 
 
 def measurements(
     decided: Figures, workers: list[Figures], departed: Figures | None, open_of: Mapping[str, int]
 ) -> Figures:
-    """The balancer's measurements; `decided` is what the parent's own pools measure."""
+    """The balancer's measurements; `decided` are the pools of the parent's, which count nothing."""
     each = [figures["measurements"] for figures in workers]
-    sums = add([m["pools"] for m in ([departed["measurements"]] if departed else []) + each]) or {}
-    pools = {
-        name: {
-            **pool,
-            **_only(sums.get(name, {}), ("retries", "refusals")),
-            "open": open_of.get(f"pool/{name}", 0),
-            "backends": {**pool["backends"], **_only(sums.get(name, {}).get("backends", {}), pool["backends"])},
-        }
-        for name, pool in decided.items()
-    }
+    sums = add([*([departed["measurements"]] if departed else []), *each]) or {"listeners": {}, "pools": {}}
     limits = [m["process"]["limit"] for m in each]
-    limit = None if None in limits else sum(limits)
-    return {"pools": pools, "process": {"open": open_of.get("process", 0), "limit": limit}}
+    return {
+        "listeners": sums["listeners"],
+        "pools": {
+            name: pool | _counted(pool, sums["pools"].get(name, {})) | {"open": open_of[f"pool/{name}"]}
+            for name, pool in decided.items()
+        },
+        "process": {"open": open_of["process"], "limit": None if None in limits else sum(limits)},
+    }
+
+
+def _counted(pool: Figures, sums: Figures) -> Figures:
+    """Counters of the workers, for the backends that there are now."""
+    backends = pool["backends"] | _only(sums.get("backends", {}), pool["backends"])
+    return _only(sums, ("retries", "refusals")) | {"backends": backends}
 
 
 def detail(figures: Figures) -> Figures:
@@ -119,6 +120,10 @@ def detail(figures: Figures) -> Figures:
 
 def _only(values: Mapping[str, Any], keys: Iterable[str]) -> Figures:
     return {key: values[key] for key in keys if key in values}
+
+
+def _times(each: list[Figures]) -> Figures:
+    return {key: _mean([(one[key], one["total"]) for one in each if one]) for key in _TIMES}
 
 
 def _mean(pairs: list[tuple[float | None, int]]) -> float | None:
