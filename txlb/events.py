@@ -16,9 +16,10 @@ Event = TypeVar("Event")
 log = Logger()
 
 
-@frozen
+@define
 class ConnectionClosed:
-    """A client's connection is over. Times are seconds; `started` is wall-clock, the others are durations, None when
+    """A client's connection is over. Not to be changed, like all events; it is no frozen class because one is made for
+    each connection, and a frozen one takes five times as long to make. Times are seconds; `started` is wall-clock, the others are durations, None when
     it did not come so far. `backend` is empty when none was reached; `tries` counts dials; bytes are as read from the
     client (`bytes_in`) and from the backend (`bytes_out`)."""
 

@@ -33,35 +33,52 @@ BLAME = {
 }
 """Whose fault an outcome is. A timeout tells that nothing came, and not who should have sent it."""
 
+_TEXTS = {outcome: outcome.value for outcome in Outcome}
+
 _JSON_LINE = (
-    '{"time":"%s","client":%s,"client_port":%d,"listener":%s,"pool":%s,"backend":%s,"strategy":%s,"tries":%d,'
-    '"bytes_in":%d,"bytes_out":%d,"connect":%s,"first_byte":%s,"duration":%.6f,"outcome":"%s","reason":%s,"blame":"%s"}\n'
+    '{"time":"%s.%03dZ","client":%s,"client_port":%d,"listener":%s,"pool":%s,"backend":%s,"strategy":%s,"tries":%d,'
+    '"bytes_in":%d,"bytes_out":%d,"connect":TIME,"first_byte":TIME,"duration":%.6f,'
+    '"outcome":"%s","reason":%s,"blame":"%s"}\n'
 )
+_FULL_LINE = _JSON_LINE.replace("TIME", "%.6f")
+_PART_LINE = _JSON_LINE.replace("TIME", "%s")
 
 
-class Timestamp:
-    """Wall-clock seconds to ISO 8601 in UTC with milliseconds; lines of one second share the work."""
+class Second:
+    """The text of a second in ISO 8601, which the lines of that second share."""
 
     def __init__(self) -> None:
-        self._second = -1
-        self._text = ""
+        self.number = -1
+        self.text = ""
 
-    def __call__(self, seconds: float) -> str:
-        """Such as `2026-03-01T09:30:00.125Z`."""
-        second = int(seconds // 1)
-        if second != self._second:
-            self._second, self._text = second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return "%s.%03dZ" % (self._text, (seconds - second) * 1000)  # noqa: UP031 (a third faster)
+    def become(self, number: int) -> None:
+        """Have the text of this second since the epoch."""
+        self.number, self.text = number, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(number))
 
 
-timestamp = Timestamp()
+_second = Second()
+
+
+def timestamp(seconds: float) -> str:
+    """Such as `2026-03-01T09:30:00.125Z`."""
+    number = int(seconds // 1)
+    if number != _second.number:
+        _second.become(number)
+    return f"{_second.text}.{int((seconds - number) * 1000):03}Z"
 
 
 def json_line(event: ConnectionClosed) -> str:
     """One object on one line; times are in seconds, and null where it did not come so far."""
-    connect, first_byte, outcome = event.connect, event.first_byte, event.outcome
-    return _JSON_LINE % (
-        timestamp(event.started),
+    started, connect, first_byte, outcome = event.started, event.connect, event.first_byte, event.outcome
+    second = int(started // 1)
+    if second != _second.number:
+        _second.become(second)
+    line, connect_shown, first_byte_shown = _FULL_LINE, connect, first_byte
+    if connect is None or first_byte is None:
+        line, connect_shown, first_byte_shown = _PART_LINE, _or_null(connect), _or_null(first_byte)  # type: ignore[assignment]
+    return line % (
+        _second.text,
+        (started - second) * 1000,
         quote(event.client_host),
         event.client_port,
         quote(event.listener),
@@ -71,13 +88,17 @@ def json_line(event: ConnectionClosed) -> str:
         event.tries,
         event.bytes_in,
         event.bytes_out,
-        "null" if connect is None else "%.6f" % connect,  # noqa: UP031
-        "null" if first_byte is None else "%.6f" % first_byte,  # noqa: UP031
+        connect_shown,
+        first_byte_shown,
         event.duration,
-        outcome,
+        _TEXTS[outcome],  # type: ignore[index]  # a StrEnum is its text
         quote(event.reason),
-        BLAME[outcome],  # type: ignore[index]  # a StrEnum is its text
+        BLAME[outcome],  # type: ignore[index]
     )
+
+
+def _or_null(value: float | None) -> str:
+    return "null" if value is None else f"{value:.6f}"
 
 
 def _text(value: str) -> str:

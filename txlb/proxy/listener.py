@@ -145,7 +145,7 @@ class Listener:
         if outcome is Outcome.REJECTED:
             self.rejected += 1
         if outcome is not Outcome.OK or self._bus.wants(ConnectionClosed):
-            self._tell(pair, outcome, duration)
+            self._tell(pair, outcome, bytes_in, bytes_out, duration)
         if pair.shard is not None:
             self._give_back(pair)  # last: who waits for the last connection stops the log too
 
@@ -163,23 +163,24 @@ class Listener:
             for callback in waiting:
                 callback()
 
-    def _tell(self, pair: ProxyPair, outcome: Outcome, duration: float) -> None:
-        event = ConnectionClosed(
-            listener=self.name,
-            pool=pair.pool_name,
-            backend=pair.backend_name,
-            strategy=pair.lease.strategy if pair.lease is not None else "",
-            client_host=pair.client.host,
-            client_port=pair.client.port,
-            outcome=outcome,
-            reason=pair.reason,
-            tries=pair.tries,
-            bytes_in=pair.bytes_in,
-            bytes_out=pair.bytes_out,
-            started=time.time() - duration,
-            connect=pair.connect_seconds,
-            first_byte=pair.first_byte_seconds,
-            duration=duration,
+    def _tell(self, pair: ProxyPair, outcome: Outcome, bytes_in: int, bytes_out: int, duration: float) -> None:
+        client = pair.client
+        event = ConnectionClosed(  # by position: it is made for each connection, and names would take as long again
+            self.name,
+            pair.pool_name,
+            pair.backend_name,
+            pair.lease.strategy if pair.lease is not None else "",
+            client.host,
+            client.port,
+            outcome,
+            pair.reason,
+            pair.tries,
+            bytes_in,
+            bytes_out,
+            time.time() - duration,
+            pair.connect_seconds,
+            pair.first_byte_seconds,
+            duration,
         )
         if outcome is not Outcome.OK:
             self._failures.write(event)
