@@ -1,5 +1,5 @@
 """The stream conformance suite: what every engine has to do with bytes, ends and resets.
 
-`suite.py` puts the parts together. A new engine is one more subclass in `test_engines.py`. `test_peers.py` runs the same
-suite without a proxy and over HAProxy and nginx, and says which tests these do not pass: the proof that the tests can fail.
+`suite.py` puts the parts together. A new engine is one more line in `test_engines.py`. `test_peers.py` runs rows of it
+without a proxy and over HAProxy and nginx, and says which of them these do not pass: the proof that the tests can fail.
 """

@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SkipTest, TestCase
 
-from tests.integration.harness import Stage, Subject, missing
+from tests.integration.harness import Stage, Subject
+from tests.integration.peers import missing
 
 
 def blocking(test: Callable[..., None]) -> Callable[..., Deferred[None]]:

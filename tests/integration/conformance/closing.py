@@ -6,18 +6,8 @@ import hashlib
 import socket
 
 from tests.integration.conformance.case import ConformanceCase, blocking
-from tests.integration.wire import (
-    Backend,
-    Reading,
-    Sending,
-    Stream,
-    digest_reply,
-    fill,
-    half_close,
-    read_exactly,
-    read_to_end,
-    until,
-)
+from tests.integration.streams import Reading, Sending, Stream, digest_reply, fill, read_to_end
+from tests.integration.wire import Backend, half_close, read_exactly, until
 from txlb.specs import TimeoutsSpec
 
 LARGE = Stream(64_000_000)

@@ -5,21 +5,8 @@ from __future__ import annotations
 import time
 
 from tests.integration.conformance.case import ConformanceCase, blocking
-from tests.integration.wire import (
-    PATIENCE,
-    Backend,
-    Sending,
-    Stream,
-    digest_reply,
-    echo,
-    fill,
-    half_close,
-    nowhere,
-    read_exactly,
-    read_to_end,
-    reset,
-    until,
-)
+from tests.integration.streams import Sending, Stream, digest_reply, echo, fill, read_to_end
+from tests.integration.wire import PATIENCE, Backend, half_close, nowhere, read_exactly, reset, until
 from txlb.specs import TimeoutsSpec
 
 LONG = TimeoutsSpec(connect=10.0, idle=60.0, half_close=30.0, linger=5.0)

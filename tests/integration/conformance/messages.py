@@ -6,17 +6,8 @@ import random
 import socket
 
 from tests.integration.conformance.case import ConformanceCase, blocking
-from tests.integration.wire import (
-    Backend,
-    Reading,
-    Sending,
-    Stream,
-    digest_reply,
-    echo,
-    half_close,
-    read_exactly,
-    read_to_end,
-)
+from tests.integration.streams import Reading, Sending, Stream, digest_reply, echo, read_to_end
+from tests.integration.wire import Backend, half_close, read_exactly
 
 SIZES = (0, 1, 1023, 1024, 1025, 2048, 65535, 65536, 65537, 3_000_000)
 KINDS = ("tcp", "unix", "tcp6")

@@ -10,7 +10,8 @@ import socket
 from attrs import Factory, define
 
 from tests.integration.conformance.case import ConformanceCase, blocking
-from tests.integration.wire import PATIENCE, Backend, Reading, Stream, half_close, read_exactly, reset, unacknowledged
+from tests.integration.streams import Reading, Stream
+from tests.integration.wire import PATIENCE, Backend, half_close, read_exactly, reset, unacknowledged
 
 SCRIPTS = int(os.environ.get("TXLB_SCRIPTS", "100"))
 ACTS = ("send", "send", "send", "read", "read", "end", "reset")

@@ -16,8 +16,9 @@ from twisted.trial.unittest import SkipTest
 
 from tests.integration import wire
 from tests.integration.conformance.case import ConformanceCase, blocking
-from tests.integration.harness import _listening_place, spawn
-from tests.integration.wire import Stream, half_close, read_exactly, read_to_end
+from tests.integration.peers import listening_place, spawn
+from tests.integration.streams import Sending, Stream, read_to_end
+from tests.integration.wire import half_close, read_exactly
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -74,7 +75,7 @@ class ProxyHeader(ConformanceCase):
         """The header that arrives for a client, and what follows it."""
         client, server = self.stage.pair(backend, listen=listen, send_proxy=version)
         upload = Stream(100_000)
-        sending = wire.Sending(client, upload, lambda: half_close(client))
+        sending = Sending(client, upload, lambda: half_close(client))
         header = READERS[version](server)
         if listen == "unix":
             self.assertIn(header.family, ("UNIX", "UNKNOWN", "LOCAL"))
@@ -127,7 +128,7 @@ class ProxyHeader(ConformanceCase):
         """A real receiver says whom it heard of."""
         if not shutil.which(program, path="/usr/sbin:/usr/bin:/usr/local/bin:/usr/local/sbin"):
             raise SkipTest(f"{program} is not installed")
-        place, bind = _listening_place("tcp")
+        place, bind = listening_place("tcp")
         text, command = RECEIVERS[program](bind)
         receiver = spawn(place, program, text, command)
         self.stage.cleanups.append(receiver.stop)

@@ -6,20 +6,8 @@ import socket
 from collections.abc import Callable
 
 from tests.integration.conformance.case import ConformanceCase, blocking
-from tests.integration.wire import (
-    Backend,
-    Reading,
-    Stream,
-    fill,
-    flushed,
-    half_close,
-    nowhere,
-    read_exactly,
-    read_to_end,
-    reset,
-    unacknowledged,
-    until,
-)
+from tests.integration.streams import Reading, Stream, fill, read_to_end
+from tests.integration.wire import Backend, flushed, half_close, nowhere, read_exactly, reset, unacknowledged, until
 
 TIMES = 20
 Pairs = list[tuple[socket.socket, socket.socket]]

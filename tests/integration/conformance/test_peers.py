@@ -10,7 +10,8 @@ from twisted.trial.runner import TestSuite
 
 from tests.integration.conformance.case import ConformanceCase
 from tests.integration.conformance.suite import PARTS
-from tests.integration.harness import Direct, HAProxy, Nginx, Subject
+from tests.integration.harness import Subject
+from tests.integration.peers import Direct, HAProxy, Nginx
 
 SUBJECTS: tuple[Subject, ...] = (Direct(), HAProxy(), Nginx(), Nginx(half_close=True))
 

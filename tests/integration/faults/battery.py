@@ -12,18 +12,8 @@ from attrs import Factory, define
 from tests.integration.faults.fault_proxy import FaultProxy
 from tests.integration.faults.scenarios import Scenario
 from tests.integration.harness import Stage, Subject
-from tests.integration.wire import (
-    Backend,
-    End,
-    Place,
-    Sending,
-    Stream,
-    close_own,
-    dial,
-    half_close,
-    read_to_end,
-    until,
-)
+from tests.integration.streams import End, Sending, Stream, read_to_end
+from tests.integration.wire import Backend, Place, close_own, dial, half_close, until
 from txlb.specs import TimeoutsSpec
 
 TIMEOUTS = TimeoutsSpec(connect=0.3, idle=0.8, half_close=0.8, linger=0.4)

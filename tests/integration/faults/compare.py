@@ -16,7 +16,8 @@ from twisted.internet import reactor
 import txlb
 from tests.integration.faults.battery import Seen, play, view
 from tests.integration.faults.scenarios import TABLE, Scenario
-from tests.integration.harness import HAProxy, Nginx, Subject, Txlb, missing
+from tests.integration.harness import Subject, Txlb
+from tests.integration.peers import HAProxy, Nginx, missing
 
 SUBJECTS: dict[str, Subject] = {
     "epoll": Txlb("epoll"),

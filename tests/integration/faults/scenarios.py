@@ -11,7 +11,7 @@ from __future__ import annotations
 from attrs import frozen
 
 from tests.integration.faults.fault_proxy import PLAIN, Fault
-from tests.integration.wire import Stream
+from tests.integration.streams import Stream
 
 UP, DOWN = 300_000, 400_000
 MIDDLE = 150_000
