@@ -99,11 +99,13 @@ class Client:
 
     wire: Wire
     protocol: Any
+    clock: Clock
 
     def send(self, data: bytes) -> None:
-        """Bytes arrive, as long as the admin reads."""
+        """Bytes arrive, as long as the admin reads, and the admin gets the turns that it asks for."""
         if self.wire.protocol is not None:
             self.protocol.dataReceived(data)
+        self.clock.advance(0)
 
     def taken(self) -> bytes:
         """What was written since the last time."""
@@ -169,7 +171,7 @@ class World:
         assert protocol is not None
         wire.protocol = protocol
         protocol.makeConnection(wire)
-        return Client(wire, protocol)
+        return Client(wire, protocol, self.clock)
 
     def connect_unix(self) -> Client:
         """A client on a UNIX socket."""

@@ -135,6 +135,37 @@ class TimeTests(SynchronousTestCase):
         world.clock.advance(CLOSING_TIME)
         self.assertTrue(client.wire.aborted)
 
+    def test_answers_never_taken(self) -> None:
+        """Who asks without reading is not read from any more, so that answers do not pile up, and is dropped in the end."""
+        world = World()
+        client = world.connect()
+        write, taken = client.wire.write, []
+
+        def busy(data: bytes) -> None:
+            write(data)
+            if len(client.wire.value()) > 65536 and not taken:
+                taken.append(True)
+                client.protocol.pauseProducing()
+
+        client.wire.write = busy  # type: ignore[method-assign]
+        for _ in range(200):
+            if client.wire.producerState == "producing":
+                client.send(request("GET", "/nothing") * 10)
+        self.assertEqual(client.wire.producerState, "paused")
+        self.assertLess(len(client.wire.value()), 2 * 65536)
+        world.clock.advance(REQUEST_TIME)
+        world.clock.advance(CLOSING_TIME)
+        self.assertFalse(client.open)
+
+    def test_answers_taken_late(self) -> None:
+        """Who takes them after all is read from again."""
+        world = World()
+        client = world.connect()
+        client.protocol.pauseProducing()
+        client.protocol.resumeProducing()
+        self.assertEqual(client.wire.producerState, "producing")
+        self.assertEqual(world.ask("GET", "/health", client=client).status, 200)
+
     def test_no_timers_left(self) -> None:
         """A connection that has ended leaves nothing behind."""
         world = World()
@@ -165,6 +196,30 @@ class CountTests(SynchronousTestCase):
         client.send(request("GET", "/health") * 300 + request("GET", "/nope"))
         self.assertEqual([answer.status for answer in client.answers()], [200] * 300 + [404])
         self.assertTrue(client.open)
+
+    def test_one_a_turn(self) -> None:
+        """However many requests come at once, each turn of the reactor answers one."""
+        world = World()
+        client = world.connect()
+        turns = []
+        late = world.clock.callLater
+        world.clock.callLater = lambda delay, *call: turns.append(call) if delay == 0 else late(delay, *call)  # type: ignore[method-assign]
+        client.send(request("GET", "/health") * 3)
+        for _ in range(3):
+            self.assertEqual(client.answers(), [])
+            ((call, *arguments),) = turns
+            turns.clear()
+            call(*arguments)
+            self.assertEqual(len(client.answers()), 1)
+
+    def test_gone_before_its_turn(self) -> None:
+        """A client that has left is not answered."""
+        world = World()
+        client = world.connect()
+        client.protocol.dataReceived(request("GET", "/api/v1/events"))
+        client.wire.loseConnection()
+        world.clock.advance(0)
+        self.assertEqual(world.clock.getDelayedCalls(), [])
 
     def test_close(self) -> None:
         """`Connection: close` and HTTP/1.0 end it."""

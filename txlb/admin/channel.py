@@ -55,7 +55,12 @@ class AdminRequest(Request):
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
         self.method, self.uri, self.clientproto = command, path, version
         self.path, _, self.query = path.partition(b"?")
-        self.channel.factory.serve(self)
+        # Not at once: a thousand requests in one read must not be a thousand answers in one turn.
+        self.channel.factory.clock.callLater(0, self._serve)
+
+    def _serve(self) -> None:
+        if not self._disconnected:
+            self.channel.factory.serve(self)
 
     @property
     def body(self) -> bytes:
@@ -150,6 +155,9 @@ class AdminChannel(HTTPChannel):
     def requestDone(self, request: Any) -> None:
         self._wait()
         super().requestDone(request)
+        # Twisted pauses reading only where the transport is full between two requests, and here it is full within one.
+        if self._waitingForTransport and not self._handlingRequest and not self._refused:
+            self._networkProducer.pauseProducing()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         large = self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders
