@@ -89,7 +89,7 @@ function updateShare(f, { had, asked }, top) {
   const width = (part) => `${(Math.min(part / top, 1) * 100 || 0).toFixed(1)}%`;
   setAttribute(f["share-bar"], "width", width(had));
   setAttribute(f["share-mark"], "x", width(asked));
-  setText(f.share, Number.isNaN(had) ? `${NOTHING} of ${percent(asked)}` : `${percent(had)} of ${percent(asked)}`);
+  setText(f.share, Number.isNaN(had) ? (asked ? `${NOTHING} of ${percent(asked)}` : NOTHING) : `${percent(had)} of ${percent(asked)}`);
 }
 
 function updateButtons(f, backend) {
@@ -113,9 +113,10 @@ function updateDetails(row) {
   facts(f.facts, {
     address: raw.connect,
     weight: weightInWords(raw),
-    "picked in all": count(raw.total),
-    "bytes in all": `↑ ${bytes(raw.bytes_in)} ↓ ${bytes(raw.bytes_out)}`,
-    "how connections ended": ended.map(([outcome, times]) => `${outcome} ${count(times)}`).join(" · ") || NOTHING,
+    picked: count(raw.total),
+    bytes: `↑ ${bytes(raw.bytes_in)}, ↓ ${bytes(raw.bytes_out)}`,
+    ended: ended.map(([outcome, times]) => `${outcome} ${count(times)}`).join(" · ") || NOTHING,
+    ...(raw.checks && raw.checks.passed + raw.checks.failed ? { checks: `${count(raw.checks.passed)} passed, ${count(raw.checks.failed)} failed` } : {}),
     ...(raw.backup ? { role: "backup: used while no other can be" } : {}),
     ...workers(raw.workers),
   });

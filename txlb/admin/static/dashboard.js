@@ -34,6 +34,10 @@ const stream = new Stream("api/v1/events", token, {
   },
   live,
   lost,
+  paused() {
+    document.body.dataset.link = "paused";
+    setText($("link-text"), "paused");
+  },
   denied(refusal) {
     setText($("link-text"), "a token is needed");
     document.body.dataset.link = "lost";

@@ -73,7 +73,7 @@ class Pool {
     this.weight = weight;
     this.rate.push(picked / seconds);
     for (const backend of this.backends.values()) backend.expected.push(this.fair(backend) * picked);
-    this.picks = sum(this.backends, (backend) => backend.picks.sum());
+    this.picks = sum(this.backends, (backend) => backend.picks.total);
   }
 
   /** The part of the pool's connections that this backend's weight asks for, now. */
@@ -84,7 +84,7 @@ class Pool {
   /** Of the picks of the last minute and a half: which part it had, and which part its weight asked for. */
   share(backend) {
     if (!this.picks) return { had: NaN, asked: this.fair(backend) };
-    return { had: backend.picks.sum() / this.picks, asked: backend.expected.sum() / this.picks };
+    return { had: backend.picks.total / this.picks, asked: backend.expected.total / this.picks };
   }
 }
 

@@ -6,12 +6,13 @@
 import { backendRow, updateBackend } from "./backend_row.js";
 import { clone, element, keyed, setAttribute, setHidden, setText } from "./dom.js";
 import { count, rate } from "./format.js";
-import { delta, stream, tributaries, widthOf } from "./river.js";
+import { DENSE, PHONE, ROOMY, delta, stream, tributaries, widthOf } from "./river.js";
 import { spark } from "./spark.js";
 import { STATES } from "./states.js";
 
 const NARROW = matchMedia("(max-width: 719px)");
 const FEW = 8; // fewer backends than this need no filter
+const MANY = 30; // from this many on, rows are low
 
 /** Tells rows whether they are on the screen. */
 const inSight = new IntersectionObserver(
@@ -74,6 +75,7 @@ export class PoolTable {
 
   #updateBackends(pool) {
     keyed(this.backends, this.#backends, [...pool.backends.keys()], (name) => this.#makeRow(name));
+    this.node.classList.toggle("dense", pool.backends.size >= MANY);
     const all = [...pool.backends.values()];
     this.scale = {
       rate: Math.max(...all.map((backend) => backend.rate.max)),
@@ -126,13 +128,14 @@ export class PoolTable {
   }
 
   #drawRiver(pool) {
-    const [widest, edge] = NARROW.matches ? [12, 22] : [26, 45];
-    const width = widthOf(pool.rate.recent, this.#most, widest);
+    const roomy = NARROW.matches ? PHONE : ROOMY;
+    const measures = this.node.classList.contains("dense") && !NARROW.matches ? DENSE : roomy;
+    const width = widthOf(pool.rate.recent, this.#most, measures.widest);
     const recent = (series) => series.recent || 0;
-    tributaries(pool.listeners.map(([name, l]) => [this.#listeners.get(name).f, recent(l.rate)]), width, edge);
+    tributaries(pool.listeners.map(([name, l]) => [this.#listeners.get(name).f, recent(l.rate)]), width, roomy);
     stream(this.f, width);
     const shown = [...pool.backends.values()].filter((backend) => !this.#backends.get(backend.name).hidden);
-    delta(shown.map((b) => [this.#backends.get(b.name).f, recent(b.rate), pool.offered.has(b.name)]), width, edge);
+    delta(shown.map((b) => [this.#backends.get(b.name).f, recent(b.rate), pool.offered.has(b.name)]), width, measures);
   }
 }
 

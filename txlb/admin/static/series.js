@@ -9,8 +9,10 @@ const SMOOTHED = 3;
 export class Series {
   #values = new Float64Array(LENGTH).fill(NaN);
   #next = 0;
+  #total = 0;
 
   push(value) {
+    this.#total += (value || 0) - (this.#values[this.#next] || 0);
     this.#values[this.#next] = value ?? NaN;
     this.#next = (this.#next + 1) % LENGTH;
   }
@@ -22,19 +24,21 @@ export class Series {
 
   /** The mean of the last few, for a figure that can be read. */
   get recent() {
-    return this.sum(SMOOTHED) / this.known(SMOOTHED);
+    let sum = 0;
+    let known = 0;
+    for (let age = 0; age < SMOOTHED; age += 1) {
+      const value = this.at(age);
+      if (!Number.isNaN(value)) {
+        sum += value;
+        known += 1;
+      }
+    }
+    return sum / known;
   }
 
-  sum(length = LENGTH) {
-    let total = 0;
-    for (let age = 0; age < length; age += 1) total += this.at(age) || 0;
-    return total;
-  }
-
-  known(length = LENGTH) {
-    let found = 0;
-    for (let age = 0; age < length; age += 1) found += Number.isNaN(this.at(age)) ? 0 : 1;
-    return found;
+  /** The sum of all that are known. */
+  get total() {
+    return this.#total;
   }
 
   get max() {
@@ -52,9 +56,5 @@ export class Counter {
     const gain = value - this.#last;
     this.#last = value;
     return gain >= 0 ? gain : NaN;
-  }
-
-  forget() {
-    this.#last = NaN;
   }
 }

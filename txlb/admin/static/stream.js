@@ -33,7 +33,7 @@ function parse(block) {
   return event;
 }
 
-/** `on` has: event(name, data), live(), lost(reason, seconds until the next try), denied() → a promise of a new token;
+/** `on` has: event(name, data), live(), lost(reason, seconds until the next try), paused(), denied() → a promise of a new token;
  *  `token()` is the one to send, or "". */
 export class Stream {
   #path;
@@ -65,7 +65,8 @@ export class Stream {
           await this.#on.denied(error.message);
           continue;
         }
-        if (!document.hidden) await this.#pause(error);
+        if (document.hidden) this.#on.paused();
+        else await this.#pause(error);
       }
     }
   }

@@ -40,7 +40,7 @@ function updateTrouble(pools) {
   if (tones.odd) said.push(`${tones.odd} ejected`);
   setText(f["in-use"], `${inUse} of ${all}`);
   f["in-use"].dataset.tone = !inUse && all ? "bad" : "";
-  setText(f.trouble, said.join(", ") || (inUse === all ? "all of them" : "none in trouble"));
+  setText(f.trouble, said.join(", ") || (inUse ? (inUse === all ? "all of them" : "none in trouble") : "clients are turned away"));
   f.trouble.dataset.tone = tones.bad ? "bad" : tones.odd ? "odd" : "";
   document.title = said.length ? `${said.join(", ")} · txlb` : "txlb";
 }
