@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from txlb.config.words import clip
-from txlb.units import format_duration
 
 _STYLES = {"up": "green", "not checked": "", "drain": "yellow", "maint": "yellow", "down": "red", "ejected": "magenta"}
 
@@ -42,9 +41,19 @@ def size(count: float) -> str:
     return ""
 
 
+def age(seconds: float) -> str:
+    """The two largest units that matter: `42s`, `3m 5s`, `2d 4h`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [f"{days}d", f"{hours}h", f"{minutes}m", f"{rest}s"]
+    first = next((i for i, count in enumerate((days, hours, minutes)) if count), 3)
+    return " ".join(parts[first : first + 2])
+
+
 def _head(state: dict[str, Any]) -> Text:
     now = "draining" if state.get("draining") else "ready" if state.get("ready") else "not ready"
-    up = format_duration(float(int(state.get("uptime", 0))))
+    up = age(state.get("uptime", 0))
     text = f"txlb {state.get('version')}, {now}, up {up}, pid {state.get('pid')}, {state.get('config')}"
     return Text(clip(text, 300), "bold")
 
