@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import stat
@@ -182,6 +183,30 @@ class SteeringTests(Case):
             while data := client.recv(100):
                 received += data
         self.assertEqual(received, b"hello")
+
+
+class DocumentTests(Case):
+    """`docs/admin.md`"""
+
+    def test_examples(self) -> None:
+        """Each of its commands does what it is there for, in the order in which they are written."""
+        text = (programs.ROOT / "docs" / "admin.md").read_text(encoding="utf-8")
+        commands = re.findall(r"(?m)^\$ (curl .*|txlb backend .*?|txlb status)(?: +#.*)?$", text)
+        self.assertGreater(len(commands), 12)
+        curl = programs.find("curl")
+        self.start_on_tcp()
+        self.file.write_text(
+            self.file.read_text().replace("web: {backends: [{name: a,", "echoes: {backends: [{name: green,")
+        )
+        self.file.write_text(self.file.read_text().replace("pool: web", "pool: echoes"))
+        self.assertEqual(self.ask("POST", "/api/v1/reload")[0], 200)
+        for command in commands:
+            program, *arguments = shlex.split(command.replace("127.0.0.1:9090", f"127.0.0.1:{self.port}"))
+            if program == "txlb":
+                self.assertEqual(self.txlb(*arguments).returncode, 0, command)
+            else:
+                done = programs.run([curl, "--fail-with-body", *arguments], check=False)
+                self.assertEqual(done.returncode, 0, f"{command}: {done.stdout}")
 
 
 class RuleTests(Case):
