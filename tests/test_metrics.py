@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -286,6 +287,8 @@ class FigureTests(Scraped):
         for name in ("cpu_seconds_total", "resident_memory_bytes", "start_time_seconds", "max_fds"):
             self.assertGreater(self.value(f"process_{name}", found), 0)
         self.assertEqual(self.value("txlb_max_connections", found), 100)
+        started = self.value("process_start_time_seconds", found)
+        self.assertTrue(time.time() - 86400 < started < time.time(), started)
 
     def test_stop(self) -> None:
         """Nothing is left running, and nothing is counted any more."""

@@ -31,7 +31,7 @@ Samples = Mapping[Any, Any]
 """Values by those of the labels, which are a tuple."""
 
 _PAGE = resource.getpagesize()
-_STARTED = time.time() - time.process_time()
+_TICK = os.sysconf("SC_CLK_TCK")
 
 
 def gauge(name: str, help: str, samples: Samples, *labels: str) -> Metric:
@@ -159,16 +159,23 @@ def process(lag: LoopLag) -> Iterator[Metric]:
     times = {(): (lag.times.counts, lag.times.total)}
     yield histogram("txlb_event_loop_lag_seconds", "How late calls come that are due.", times)
     yield gauge("txlb_event_loop_lag_worst_seconds", "The worst since the last scrape.", {(): lag.take_worst()})
-    pages = [int(word) * _PAGE for word in Path("/proc/self/statm").read_text().split()[:2]]
     used = resource.getrusage(resource.RUSAGE_SELF)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     yield counter("process_cpu_seconds", "User and system time.", {(): used.ru_utime + used.ru_stime})
+    yield gauge("process_max_fds", "The limit on open descriptors.", {(): most})
+    if not Path("/proc/self/statm").exists():
+        return  # the rest is Linux only
+    pages = [int(word) * _PAGE for word in Path("/proc/self/statm").read_text().split()[:2]]
     yield gauge("process_virtual_memory_bytes", "Virtual memory.", {(): pages[0]})
     yield gauge("process_resident_memory_bytes", "Resident memory.", {(): pages[1]})
-    yield gauge("process_start_time_seconds", "When it was started, since the epoch.", {(): _STARTED})
+    yield gauge("process_start_time_seconds", "When it was started, since the epoch.", {(): started()})
     yield gauge("process_open_fds", "Open descriptors.", {(): open_descriptors()})
-    yield gauge(
-        "process_max_fds", "The limit on open descriptors.", {(): resource.getrlimit(resource.RLIMIT_NOFILE)[0]}
-    )
+
+
+def started() -> float:
+    """When this process was started. The kernel counts from the machine's start, time asleep included."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return round(time.time() - (time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / _TICK), 2)
 
 
 def open_descriptors() -> int:
