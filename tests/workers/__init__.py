@@ -1,0 +1,1 @@
+"""Tests of txlb.workers: on a clock, without worker processes."""
