@@ -68,7 +68,7 @@ function draw() {
   const most = Math.max(0, ...[...history.pools.values()].map((pool) => pool.rate.recent || 0));
   for (const [name, pool] of history.pools) tables.get(name).update(pool, most);
   updateVitals(history);
-  updateWorkers(history.state.workers);
+  updateWorkers(history.workers);
 }
 
 /** The time that scripts take for one update, for who doubts that it is little: the median of the last ten. */

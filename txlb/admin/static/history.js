@@ -24,6 +24,18 @@ class Listener {
   }
 }
 
+class Worker {
+  rate = new Series();
+  #total = new Counter();
+
+  take(raw, seconds) {
+    this.raw = raw;
+    const listeners = Object.values(raw.listeners ?? {});
+    this.rejected = listeners.reduce((all, listener) => all + listener.rejected, 0);
+    this.rate.push(this.#total.gained(listeners.reduce((all, listener) => all + listener.total, 0)) / seconds);
+  }
+}
+
 class Backend {
   rate = new Series();
   in = new Series();
@@ -88,10 +100,11 @@ class Pool {
   }
 }
 
-/** The balancer as the page knows it. `listeners` and `pools` are Maps by name. */
+/** The balancer as the page knows it. `listeners` and `pools` are Maps by name, `workers` by number. */
 export class History {
   listeners = new Map();
   pools = new Map();
+  workers = new Map();
   totals = { rate: new Series(), open: new Series(), in: new Series(), out: new Series(), firstByte: new Series() };
   state = null;
   #seconds = NaN;
@@ -107,6 +120,7 @@ export class History {
     const usable = seconds > 0 && seconds < LONGEST ? seconds : NaN;
     follow(this.listeners, state.listeners, () => new Listener(), usable);
     follow(this.pools, state.pools, (name) => new Pool(name), usable);
+    follow(this.workers, byNumber(state.workers), () => new Worker(), usable);
     this.#join();
     this.#sum(usable);
     return restarted;
@@ -141,6 +155,10 @@ function follow(things, raws, make, seconds) {
     if (!things.has(name)) things.set(name, make(name));
     things.get(name).take(raw, seconds);
   }
+}
+
+function byNumber(workers = []) {
+  return Object.fromEntries(workers.map((worker) => [worker.number, worker]));
 }
 
 function sum(things, value) {

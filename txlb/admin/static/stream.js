@@ -124,8 +124,17 @@ export class Stream {
         if (id) this.#lastId = id;
         this.#failures = 0;
         this.#on.live();
-        this.#on.event(name, JSON.parse(data));
+        this.#hand(name, data);
       }
+    }
+  }
+
+  /** A fault of the page must not look like one of the connection. */
+  #hand(name, data) {
+    try {
+      this.#on.event(name, JSON.parse(data));
+    } catch (error) {
+      reportError(error);
     }
   }
 

@@ -18,6 +18,7 @@ export function updateVitals({ state, totals, pools }) {
   figure("first-byte", totals.firstByte, milliseconds(totals.firstByte.recent));
   updateTrouble([...pools.values()]);
   setText(identity, whoItIs(state));
+  identity.dataset.tone = state.draining ? "busy" : "";
 }
 
 function figure(name, series, text) {

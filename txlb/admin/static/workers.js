@@ -1,51 +1,35 @@
 /**
- * The worker processes, where there are several: what the state says of each, as a table, whatever it says.
+ * The worker processes, where there are several: each one's part of the whole. A worker that was replaced keeps its number and
+ * gets another process.
  */
 
-import { element, setHidden, setText } from "./dom.js";
-import { NOTHING } from "./format.js";
+import { clone, keyed, setHidden, setText } from "./dom.js";
+import { count, rate } from "./format.js";
+import { spark } from "./spark.js";
 
 const place = document.getElementById("workers");
+const details = place.querySelector("details");
 const sum = document.getElementById("workers-sum");
-const holder = document.getElementById("workers-table");
+const list = document.getElementById("workers-list");
+const rows = new Map();
 
-/** `workers` is a mapping by name, or a list; or there is none. */
+/** Show the workers of `history.js`. */
 export function updateWorkers(workers) {
-  const rows = workers && typeof workers === "object" ? Object.entries(workers).filter(([, said]) => said && typeof said === "object") : [];
-  setHidden(place, !rows.length);
-  if (!rows.length) return;
-  setText(sum, String(rows.length));
-  const columns = [...new Set(rows.flatMap(([, said]) => Object.keys(said)))];
-  const shape = `${columns.join()} ${rows.length}`;
-  if (holder.dataset.shape !== shape) {
-    holder.dataset.shape = shape;
-    holder.replaceChildren(table(columns, rows.length));
-  }
-  const cells = holder.querySelectorAll("tbody tr");
-  rows.forEach(([name, said], index) => {
-    setText(cells[index].children[0], name);
-    columns.forEach((column, at) => setText(cells[index].children[at + 1], show(said[column])));
-  });
+  setHidden(place, !workers.size);
+  const ready = [...workers.values()].filter(({ raw }) => raw.ready).length;
+  setText(sum, ready === workers.size ? `${ready}, all ready` : `${ready} of ${workers.size} ready`);
+  if (!details.open) return;
+  keyed(list, rows, [...workers.keys()], () => clone("worker-template"));
+  const top = Math.max(...[...workers.values()].map((worker) => worker.rate.max));
+  for (const [number, worker] of workers) update(rows.get(number).f, number, worker, top);
 }
 
-function show(value) {
-  if (value === undefined || value === null || value === "") return NOTHING;
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
-}
-
-function table(columns, length) {
-  const made = element("table", "", "plain");
-  const head = made.createTHead().insertRow();
-  for (const title of ["worker", ...columns.map((column) => column.replaceAll("_", " "))]) {
-    const cell = element("th", title);
-    cell.scope = "col";
-    head.append(cell);
-  }
-  const body = made.createTBody();
-  for (let row = 0; row < length; row += 1) {
-    const made = body.insertRow();
-    for (let cell = 0; cell <= columns.length; cell += 1) made.insertCell();
-  }
-  return made;
+function update(f, number, { raw, rate: series, rejected }, top) {
+  setText(f.name, `worker ${number}`);
+  setText(f.pid, `process ${raw.pid}`);
+  setText(f.state, raw.ready ? "ready" : "starting");
+  setText(f.open, `${count(raw.open)} open`);
+  setText(f.rate, `${rate(series.recent)}/s`);
+  setText(f.rejected, rejected ? `${count(rejected)} turned away` : "");
+  spark(f["rate-spark"], series, top);
 }
