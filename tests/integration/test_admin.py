@@ -259,6 +259,25 @@ class RuleTests(Case):
         ]:
             self.assertEqual(self.ask("GET", "/api/v1/state", **headers)[0], wanted, headers)
 
+    def test_tls(self) -> None:
+        """Over TLS, to a client that names protocols as browsers do; refusals and streams work there too."""
+        folder = programs.folder(self)
+        key, certificate = folder / "key.pem", folder / "cert.pem"
+        openssl, curl = programs.find("openssl"), programs.find("curl")
+        programs.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                      "-keyout", str(key), "-out", str(certificate)])  # fmt: skip
+        self.start(f'{{listen: "ssl:{self.port}:interface=127.0.0.1:privateKey={key}:certKey={certificate}"}}')
+        programs.wait_until(lambda: programs.listening(self.port), "the admin")
+        ask = [curl, "-sk", "--http1.1", "-w", " %{http_code}", f"https://localhost:{self.port}/api/v1/state"]
+        self.assertTrue(programs.run(ask).stdout.endswith(" 200"))
+        self.assertTrue(programs.run([word for word in ask if word != "--http1.1"]).stdout.endswith(" 200"))
+        large = folder / "large"
+        large.write_bytes(b" " * 200_000)
+        head = ["-H", "Content-Type: application/json", "-H", "Expect:", "--data-binary", f"@{large}"]
+        self.assertIn(" 413", programs.run([*ask, *head], check=False).stdout)
+        stream = [*ask[:-1], "--max-time", "2", f"https://localhost:{self.port}/api/v1/events"]
+        self.assertIn("event: state", programs.run(stream, check=False).stdout)
+
     def test_off(self) -> None:
         """Without an admin in the configuration the commands say so."""
         self.file = programs.folder(self) / "config.yaml"
