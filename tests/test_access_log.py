@@ -99,6 +99,16 @@ class LineTests(SynchronousTestCase):
             else:
                 self.assertEqual(shown, "-" if value is None else str(value))
 
+    def test_documented(self) -> None:
+        """docs/access-log.md names every field and every outcome with who is to blame for it."""
+        page = (Path(__file__).parents[1] / "docs" / "access-log.md").read_text(encoding="utf-8")
+        for name in lines.FIELDS:
+            self.assertIn(f"`{name}`", page)
+        rows = [row.split("|") for row in page.splitlines() if row.startswith("| `")]
+        for outcome, blame in lines.BLAME.items():
+            found = [row[2].strip() for row in rows if f"`{outcome.value}`" in row[1]]
+            self.assertEqual(found, [blame], outcome)
+
     def test_wrong_templates(self) -> None:
         """What cannot be a format is told with what there is instead."""
         for format, said in (

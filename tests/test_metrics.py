@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import random
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -127,6 +129,13 @@ class FormatTests(Scraped):
         for bounds in (CONNECT, FIRST_BYTE, DURATION):
             self.assertTrue(set(bounds) <= set(BOUNDS))
             self.assertEqual(list(bounds), sorted(bounds))
+
+    def test_documented(self) -> None:
+        """docs/metrics.md has every family with its type, and no other."""
+        page = (Path(__file__).parents[1] / "docs" / "metrics.md").read_text(encoding="utf-8")
+        written = set(re.findall(r"^\| `(\w+)` \| (\w+) \|", page, re.MULTILINE))
+        there = set(re.findall(r"^# TYPE (\w+) (\w+)$", self.text(), re.MULTILINE))
+        self.assertEqual(written, there)
 
     def test_content_type(self) -> None:
         """The classic text format."""

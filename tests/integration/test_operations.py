@@ -17,6 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.integration import programs
+from txlb.cli import COMMANDS
+from txlb.config import parse
 
 CONTRIB = programs.ROOT / "contrib"
 
@@ -314,3 +316,22 @@ class SystemdTests(Operated):
                 raise SkipTest("systemd-analyze is too old for --offline") from None
             raise
         self.assertIn("OK", said.stdout.splitlines()[-1])
+
+
+class PageTests(SynchronousTestCase):
+    """What the pages for operators say."""
+
+    def test_configurations(self) -> None:
+        """Every whole configuration on them is one."""
+        pages = [(programs.ROOT / "docs" / name).read_text() for name in ("operations.md", "coming-from.md")]
+        blocks = [block for page in pages for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+        whole = [block for block in blocks if "\npools:" in block]
+        self.assertTrue(whole)
+        for block in whole:
+            self.assertEqual(parse(block).warnings, ())
+
+    def test_commands(self) -> None:
+        """Every command of txlb on them is one."""
+        pages = [(programs.ROOT / "docs" / name).read_text() for name in ("operations.md", "coming-from.md")]
+        named = {name for page in pages for name in re.findall(r"`txlb ([a-z]+)", page)}
+        self.assertLessEqual(named, set(COMMANDS))
