@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.admin.fakes import World, request
@@ -188,6 +189,13 @@ class CountTests(SynchronousTestCase):
         self.assertTrue(clients[0].wire.aborted)
         self.assertEqual(sum(client.open for client in clients), MOST_CONNECTIONS - 1)
         self.assertEqual(world.ask("GET", "/health", client=late).status, 200)
+
+    def test_all_are_being_answered(self) -> None:
+        """Where nobody idles there is no room, and the connection is closed."""
+        world = World(metrics=Deferred)
+        for _ in range(MOST_CONNECTIONS):
+            world.connect().send(request("GET", "/metrics"))
+        self.assertIsNone(world.admin.factory.buildProtocol(None))
 
     def test_requests(self) -> None:
         """Many requests on one connection, at once: each is answered, in turn."""

@@ -213,6 +213,34 @@ class BoundTests(StreamCase):
         self.world.admin.admit(Access(b"new"))
         self.assertFalse(client.open)
 
+    def test_pauses_again(self) -> None:
+        """A consumer that is full again after one event gets the next when it is back, and none twice."""
+        client = self.open()
+        client.protocol.pauseProducing()
+        self.publish(*[BackendDown("web", "a", str(number)) for number in range(3)])
+        write = client.wire.writeSequence
+
+        def fills(data: list[bytes]) -> None:
+            write(data)
+            client.protocol.pauseProducing()
+
+        client.wire.writeSequence = fills  # type: ignore[method-assign]
+        for number in range(3):
+            client.protocol.resumeProducing()
+            self.assertEqual([frame["reason"] for frame in frames(self.text(client))], [str(number)])
+
+    def test_no_state(self) -> None:
+        """A state that cannot be had is logged; the next is asked for all the same."""
+        client = self.open()
+        broken = World()
+        broken.control.balancer.pools["web"].chain = None  # type: ignore[assignment]
+        watching = broken.connect()
+        watching.send(request("GET", "/api/v1/events"))
+        broken.clock.advance(1)
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 2)
+        self.assertTrue(watching.open)
+        self.assertTrue(client.open)
+
     def test_stop(self) -> None:
         """The end leaves no timer, no subscription and no connection."""
         client = self.open("connections=yes")
