@@ -172,6 +172,10 @@ class IAcceptor(Interface):
     def resume() -> None:
         """Accept again."""
 
+    def accept_waiting() -> None:
+        """Accept at once all who wait in the backlog, as far as there is room, because the port will be closed, which
+        resets those who are left in it. Does nothing once it was released."""
+
     def release() -> Any:
         """Stop serving it and leave the IListeningPort open, not accepting, for another engine or to be closed."""
 
@@ -190,7 +194,7 @@ class IEngine(Interface):
 
     def prepare(connects: Iterable[str], sockets: Any) -> None:
         """The complete set of client endpoint strings that may be dialled from now on: parse and resolve them, forget
-        others. `sockets` is the `TimeoutsSpec` whose `keepalive` and `user_timeout` go for dialled sockets."""
+        others; what it objects to is left out. `sockets` is the `TimeoutsSpec` whose `keepalive` and `user_timeout` go for dialled sockets."""
 
     def serve(port: Any, factory: Any, room: Any) -> Any:
         """Accept on a bound `IListeningPort` (made with `factory`, reading stopped) and return the IAcceptor.

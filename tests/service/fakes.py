@@ -31,6 +31,9 @@ class FakeAcceptor:
     def resume(self) -> None:
         self.accepting = True
 
+    def accept_waiting(self) -> None:
+        """Nobody waits here."""
+
     def release(self) -> None:
         self.accepting = False
 

@@ -11,14 +11,17 @@ limits are those of Twisted's transports:
 from __future__ import annotations
 
 import select
+import socket
 from collections.abc import Callable, Iterable
+from errno import EWOULDBLOCK
 from typing import Any
 
+from attrs import define
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.error import ConnectBindError, ConnectError, TCPTimedOutError, TimeoutError
-from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
@@ -26,7 +29,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from txlb.engines.resets import ResetWatch
-from txlb.engines.sockets import LOCAL_TROUBLE, socket_of, tune
+from txlb.engines.sockets import LOCAL_TROUBLE, SHORTAGE, socket_of, tune
 from txlb.errors import DialError
 from txlb.interfaces import IAcceptor, IDial, IDialFactory, IEngine, Outcome
 from txlb.specs import TimeoutsSpec
@@ -34,6 +37,12 @@ from txlb.specs import TimeoutsSpec
 log = Logger()
 
 ACCEPTS_PER_TURN = 64
+
+LAST = 4096
+"""Accepted at most before a port is closed: no backlog is longer."""
+
+REST = 0.5
+"""Seconds without accepting after EMFILE and the like."""
 
 BUFFER = 32768
 """Twisted reads as much at once as it buffers before it pauses the producer: together 64 KiB a direction."""
@@ -48,6 +57,7 @@ class ReactorEngine:
 
     def __init__(self, reactor: Any, clock: IReactorTime) -> None:
         self._reactor = reactor
+        self._clock = clock
         self._endpoints: dict[str, IStreamClientEndpoint] = {}
         self._sockets = TimeoutsSpec()
         self._resets = ResetWatch(clock)
@@ -61,7 +71,7 @@ class ReactorEngine:
         self._sockets = sockets
 
     def serve(self, port: IListeningPort, factory: Any, room: Callable[[], int]) -> Acceptor:
-        return Acceptor(port, room, self._sockets)
+        return Acceptor(port, room, self._sockets, self._clock)
 
     def dial(self, connect: str, factory: IDialFactory) -> Dial:
         dial = Dial(factory, self._sockets)
@@ -101,12 +111,19 @@ class ReactorEngine:
 
 @implementer(IAcceptor)
 class Acceptor:
-    """Accepts on a port of Twisted's, never more at once than there is room for."""
+    """Accepts on a port of Twisted's, never more at once than there is room for. Without descriptors or memory it rests,
+    and clients wait in the backlog; Twisted by itself would accept and close them, or fail in a busy loop."""
 
-    def __init__(self, port: Any, room: Callable[[], int], sockets: TimeoutsSpec) -> None:
+    def __init__(self, port: Any, room: Callable[[], int], sockets: TimeoutsSpec, clock: IReactorTime) -> None:
         self._port = port
         self._room = room
+        self._clock = clock
+        self._rest: IDelayedCall | None = None
+        self._serving = True
+        self._quiet_until = float("-inf")
         self._accept = port.doRead
+        self._door = Door(port.socket, self._short)
+        self._host = port.getHost()
         # What is set on the instance hides the class's own, until `release` takes it away again.
         port.doRead = self._doRead
         port.transport = type("Server", (port.transport,), {"bufferSize": BUFFER})
@@ -116,21 +133,68 @@ class Acceptor:
     def _doRead(self) -> None:
         room = self._room()
         if room > 0:
-            self._port.numberAccepts = min(room, ACCEPTS_PER_TURN)
-            self._accept()
+            self._take(min(room, ACCEPTS_PER_TURN))
         else:
             self.pause()
 
+    def _take(self, most: int) -> None:
+        port = self._port
+        port.numberAccepts = most
+        port.socket, listening = self._door, port.socket
+        try:
+            self._accept()
+        finally:
+            port.socket = listening
+
+    def accept_waiting(self) -> None:
+        if self._serving:
+            self._take(max(0, min(self._room(), LAST)))
+
+    def _short(self, error: OSError) -> None:
+        self.pause()
+        self._rest = self._clock.callLater(REST, self.resume)
+        now = self._clock.seconds()
+        if now >= self._quiet_until:
+            self._quiet_until = now + 1
+            words = "Cannot accept on {host}: {error}; trying again every {rest} s"
+            log.error(words, host=self._host, error=error.strerror, rest=REST)
+
     def pause(self) -> None:
+        self._forget_rest()
         self._port.stopReading()
 
     def resume(self) -> None:
+        self._forget_rest()
         self._port.startReading()
 
     def release(self) -> Any:
-        self._port.stopReading()
+        self.pause()
+        self._serving = False
         del self._port.doRead, self._port.transport
         return self._port
+
+    def _forget_rest(self) -> None:
+        rest, self._rest = self._rest, None
+        if rest is not None and rest.active():
+            rest.cancel()
+
+
+@define(eq=False)
+class Door:
+    """A listening socket for Twisted's accepting to use: in need of descriptors or memory nobody seems to wait there."""
+
+    _socket: socket.socket
+    _short: Callable[[OSError], None]
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        """As a socket's."""
+        try:
+            return self._socket.accept()
+        except OSError as error:
+            if error.errno not in SHORTAGE:
+                raise
+            self._short(error)
+            raise BlockingIOError(EWOULDBLOCK, error.strerror) from error
 
 
 @implementer(IDial)
@@ -178,8 +242,8 @@ class Dial(Factory):
 
 def dial_error(error: BaseException | None) -> DialError:
     """What a failed endpoint's exception means for the backend: nothing, when the trouble is our own."""
-    errno = getattr(getattr(error, "osError", None), "errno", None) or getattr(error, "errno", None)
-    if isinstance(error, ConnectBindError) or errno in LOCAL_TROUBLE:
+    number = getattr(error, "osError", None) or getattr(error, "errno", None)
+    if isinstance(error, ConnectBindError) or number in LOCAL_TROUBLE:
         return DialError(Outcome.LOCAL_ERROR, str(error))
     if isinstance(error, TimeoutError | TCPTimedOutError):
         return DialError(Outcome.CONNECT_TIMEOUT, str(error))

@@ -15,6 +15,9 @@ LOCAL_TROUBLE = frozenset(
 )
 """No descriptors, no ports, no memory, or (UNIX sockets) a full backlog: never a verdict on a backend."""
 
+SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Why nobody can be accepted for a while."""
+
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 

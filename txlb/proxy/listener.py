@@ -197,6 +197,11 @@ class Listener:
             for acceptor in self.acceptors:
                 acceptor.resume()
 
+    def accept_waiting(self) -> None:
+        """Its ports are about to be closed: accept who has come so far, instead of resetting them."""
+        for acceptor in self.acceptors:
+            acceptor.accept_waiting()
+
     def abort_all(self, outcome: Outcome, reason: str, backend: Any = None) -> int:
         """Reset the open connections, or only those on one backend; returns how many."""
         doomed = [pair for pair in self.pairs() if backend is None or (pair.lease and pair.lease.backend is backend)]

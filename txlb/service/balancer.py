@@ -20,6 +20,7 @@ from txlb.echo import EchoFactory
 from txlb.events import BackendChanged, BackendDown, EventBus, Reloaded
 from txlb.health_checks.scheduler import Scheduler
 from txlb.interfaces import Outcome
+from txlb.model import decided
 from txlb.model.limits import ClientCounts, Gauge, MakeClientCounts, MakeGauge
 from txlb.model.pool import Pool
 from txlb.proxy.listener import Listener
@@ -72,6 +73,7 @@ class Balancer:
         self._lock = DeferredLock()
         self._echo = EchoFactory(reactor)
         self._leaving: set[Listener] = set()
+        self._handed_over = False
         self.bus.subscribe(BackendChanged, self._backend_changed)
         self.bus.subscribe(BackendDown, self._backend_down)
 
@@ -140,10 +142,10 @@ class Balancer:
 
     def _prepare_engines(self, config: Config) -> None:
         """Engines must know what will be dialled before a pool hands it out, and until the old is not handed out."""
-        for listener in self.listeners.values():
+        for listener in self._all_listeners():
             spec = config.listeners.get(listener.name, listener.spec)
             connects = self._connects(spec.pool, config.pools) | self._connects(listener.spec.pool, {})
-            listener.engine.prepare(connects, spec.timeouts)
+            self.engines.prepare(listener.engine, connects, spec, self._all_listeners())
 
     def _connects(self, pool_name: str, specs: Mapping[str, PoolSpec]) -> set[str]:
         pool = self.pools.get(pool_name)
@@ -154,7 +156,7 @@ class Balancer:
         pool = self.pools[spec.pool]
         connects = self._connects(spec.pool, {})
         engine = self.engines.choose(spec, connects)
-        engine.prepare(connects, spec.timeouts)
+        self.engines.prepare(engine, connects, spec, self._all_listeners())
         listener = self.listeners.get(spec.name)
         if listener is None:
             gauge = self._make_gauge(f"listener/{spec.name}", spec.max_connections)
@@ -181,11 +183,15 @@ class Balancer:
                 lambda port, factory: engine.serve(port, factory, listener.places),
             )
             acceptors.append(bound.acceptor)
+        for acceptor in listener.acceptors:
+            if acceptor not in acceptors:
+                acceptor.accept_waiting()
         listener.acceptors = acceptors
         listener.resume()
 
     def _retire(self, listener: Listener) -> None:
         """It accepts no more; its connections run to their end."""
+        listener.accept_waiting()
         for bound in self.ports.bound.values():
             if isinstance(bound.server, tuple) and bound.server[0] is listener:
                 bound.release()
@@ -196,7 +202,7 @@ class Balancer:
     def _left(self, listener: Listener) -> None:
         self._leaving.discard(listener)
         listener.stop()
-        if listener.name not in self.listeners:
+        if all(other.name != listener.name for other in self._all_listeners()):
             self.engines.stop(listener.name)
 
     # While it runs
@@ -217,7 +223,7 @@ class Balancer:
 
     def _backend_changed(self, event: BackendChanged) -> None:
         """An operator changed a pool: what is dialled and what is probed follows."""
-        if event.what in ("added", "removed"):
+        if event.what in ("added", "removed") and not self.draining:
             for spec in self.config.listeners.values():
                 if spec.pool == event.pool:
                     self._serve(spec)
@@ -263,6 +269,29 @@ class Balancer:
             "process": {"open": self.process.value, "limit": self.process.limit},
         }
 
+    # From one process to another
+
+    def export(self) -> dict[str, Any]:
+        """What was decided, for another process (`txlb.model.decided`)."""
+        return decided.export(self.pools)
+
+    def restore(self, said: Mapping[str, Any]) -> None:
+        """What another process had decided holds from now on."""
+        decided.restore(self.pools, said)
+        for spec in () if self.draining else self.config.listeners.values():
+            self._serve(spec)  # backends may have been added, which engines have to know
+        if self.health is not None:
+            for pool in self.pools.values():
+                self.health.sync(pool)
+
+    def hand_over(self) -> None:
+        """Another process has the same sockets: let it have those who wait there. A drain is to follow, which also
+        waits for what it still talks to here, the echo servers."""
+        self.ports.leave()
+        for description in [description for description in self.config.echo if description in self.ports.bound]:
+            self.ports.close(description)
+        self._handed_over = True
+
     # The end
 
     @inlineCallbacks
@@ -270,10 +299,13 @@ class Balancer:
         """Accept no more, and fire when every connection has ended; those that have not at `drain_timeout` are reset."""
         self.draining = True
         served = {description for spec in self.config.listeners.values() for description in spec.listen}
-        yield DeferredList([self.ports.close(description) for description in served & self.ports.bound.keys()])
         for listener in self.listeners.values():
-            listener.acceptors = []
+            listener.accept_waiting()
+        self._forget_acceptors()
+        yield DeferredList([self.ports.close(description) for description in served & self.ports.bound.keys()])
         waiting = [self._emptied(listener) for listener in self._all_listeners()]
+        if self._handed_over:
+            waiting.append(self._echo.emptied())
         timeout = self.clock.callLater(self.config.drain_timeout, self._abort_all, "drain_timeout is over")
         yield DeferredList(waiting)
         if timeout.active():
@@ -286,6 +318,7 @@ class Balancer:
         self.draining = True
         if self.health is not None:
             self.health.stop()
+        self._forget_acceptors()
         yield DeferredList([self.ports.close(description) for description in list(self.ports.bound)])
         self._abort_all("the balancer stops")
         yield DeferredList([self._emptied(listener) for listener in self._all_listeners()])
@@ -295,9 +328,16 @@ class Balancer:
             listener.stop()
             self.engines.stop(listener.name)
 
+    def _forget_acceptors(self) -> None:
+        """Their ports are about to be closed; room that is made later is nobody's."""
+        for listener in self.listeners.values():
+            listener.acceptors = []
+
     def _abort_all(self, reason: str) -> None:
         for listener in self._all_listeners():
             listener.abort_all(Outcome.DRAINED, reason)
+        if self._handed_over:
+            self._echo.abort_all()
 
     def _emptied(self, listener: Listener) -> Deferred[None]:
         emptied: Deferred[None] = Deferred()

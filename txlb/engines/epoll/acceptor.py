@@ -35,6 +35,9 @@ log = Logger()
 MOST = 16
 """Accepted at one wake-up at most."""
 
+LAST = 4096
+"""Accepted at most before a port is closed: no backlog is longer."""
+
 REST = 0.5
 """Seconds without accepting after EMFILE and the like."""
 
@@ -145,6 +148,11 @@ class Acceptor:
         self._paused = False
         self._cancel_rest()
         self._watch()
+
+    def accept_waiting(self) -> None:
+        for _ in range(LAST):
+            if not self._watched or self._room() <= 0 or not self._accept():
+                return
 
     def _cancel_rest(self) -> None:
         if self._rest is not None:
