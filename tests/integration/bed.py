@@ -18,10 +18,12 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint, connectProtocol
 from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
+from zope.interface import implementer
 
 from txlb import events
 from txlb.service.balancer import Balancer
@@ -81,6 +83,7 @@ class Client(Protocol):
         await until(lambda: self.lost, "the end of a connection", seconds)
 
 
+@implementer(IHalfCloseableProtocol)
 class _Served(Protocol):
     transport: Any
 
@@ -98,6 +101,12 @@ class _Served(Protocol):
     def dataReceived(self, data: bytes) -> None:
         if not self.server.greets:
             self.transport.write(data)
+
+    def readConnectionLost(self) -> None:
+        self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Nothing follows from it."""
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self.server.open.remove(self)
@@ -151,7 +160,7 @@ class Bed(TestCase):
     async def tearDown(self) -> None:
         """Stop everything, in the order in which a leak would be seen."""
         for client in self.clients:
-            if client.lost is None:
+            if client.lost is None and client.transport is not None:
                 client.transport.abortConnection()
         if self.balancer is not None:
             await self.balancer.stop()
@@ -221,13 +230,16 @@ class Bed(TestCase):
         connecting.addErrback(self._not_connected, client)
         return connecting
 
-    def _not_connected(self, failure: Failure, client: Client) -> Failure:
+    def _not_connected(self, failure: Failure, client: Client) -> Client:
+        """A reset may come before `connect` has returned."""
         client.lost = failure
-        return failure
+        return client
 
     async def ask(self, port: int, data: bytes = b"hello", source: str = "127.0.0.1") -> bytes | None:
         """Connect, send, read as much and close; None where the connection did not live so long."""
         client = await self.dial(port, source)
+        if client.lost:
+            return None
         client.transport.write(data)
         await until(lambda: len(client.received) >= len(data) or client.lost, "an answer")
         client.transport.loseConnection()
