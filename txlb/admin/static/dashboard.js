@@ -92,7 +92,8 @@ function live() {
 function lost(reason, seconds) {
   lostSince ||= Date.now() / 1000;
   document.body.dataset.link = "lost";
-  setText($("link-text"), `No connection since ${time(lostSince)}: ${reason}. Next try in ${Math.ceil(seconds)}\u00a0s.`);
+  const since = history.state ? ` since ${time(lostSince)}` : "";
+  setText($("link-text"), `No connection${since}: ${reason}. Next try in ${Math.ceil(seconds)}\u00a0s.`);
   setHidden($("retry"), false);
 }
 

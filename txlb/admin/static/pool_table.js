@@ -146,8 +146,7 @@ function listenerRow(name) {
 }
 
 function updateListener(row, { raw, rate: series }, top) {
-  setText(row.f.listen, raw.listen?.join(", ") ?? "");
-  setText(row.f.engine, `${raw.engine} engine`);
+  setText(row.f.listen, [raw.listen?.join(", "), raw.engine].filter(Boolean).join(" · "));
   setText(row.f.open, count(raw.open));
   setText(row.f.rate, rate(series.recent));
   setText(row.f.rejected, raw.rejected ? `${count(raw.rejected)} turned away` : "");
