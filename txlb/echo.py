@@ -20,6 +20,7 @@ from typing import Any
 
 from attrs import define, field
 from twisted.application.service import IService, Service
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -62,10 +63,35 @@ class EchoFactory(ServerFactory):
     delay: float = 0.0
     jitter: float = 0.0
     rng: random.Random = field(factory=random.Random)
+    open: set[Echo] = field(factory=set, init=False)
+    _waiting: list[Deferred[None]] = field(factory=list, init=False)
 
     def buildProtocol(self, addr: object) -> Echo:
         """A new connection's Protocol."""
         return Echo(self)
+
+    def emptied(self) -> Deferred[None]:
+        """Fires once no connection is open."""
+        emptied: Deferred[None] = Deferred()
+        self._waiting.append(emptied)
+        self._tell_if_empty()
+        return emptied
+
+    def abort_all(self) -> None:
+        """Reset the open connections."""
+        for echo in tuple(self.open):
+            echo.transport.abortConnection()
+
+    def left(self, echo: Echo) -> None:
+        """A connection is over."""
+        self.open.discard(echo)
+        self._tell_if_empty()
+
+    def _tell_if_empty(self) -> None:
+        if not self.open:
+            waiting, self._waiting = self._waiting, []
+            for emptied in waiting:
+                emptied.callback(None)
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
@@ -84,6 +110,7 @@ class Echo(Protocol):
 
     def connectionMade(self) -> None:
         """Say the name, if there is one."""
+        self._server.open.add(self)
         self.transport.registerProducer(self, True)
         if self._server.name:
             self.transport.write(f"{self._server.name}\n".encode())
@@ -129,6 +156,7 @@ class Echo(Protocol):
             self._due.cancel()
             self._due = None
         self._waiting.clear()
+        self._server.left(self)
 
     def _schedule(self) -> None:
         if self._due is None and self._waiting:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
 from twisted.logger import Logger
 from zope.interface import alsoProvides
 
 from txlb.config.endpoint_forms import SERVER
 from txlb.config.endpoints import parse_endpoint
+from txlb.service.adopting import Given
 from txlb.service.ports import Plain, Ports
 from txlb.specs import AdminSpec
 
@@ -29,8 +30,8 @@ log = Logger()
 class AdminPort:
     """`make()` makes the Admin, once and only where one is configured: it imports what a balancer without has no use for."""
 
-    def __init__(self, reactor: Any, make: Callable[[], Admin]) -> None:
-        self._ports = Ports(reactor)
+    def __init__(self, reactor: Any, make: Callable[[], Admin], given: Given | None = None) -> None:
+        self._ports = Ports(reactor, given=given if given is not None else {})
         self._make = make
         self._admin: Admin | None = None
         self._access: Access | None = None
@@ -73,6 +74,22 @@ class AdminPort:
     def addresses(self) -> list[IAddress]:
         """Where it is bound."""
         return [bound.port.getHost() for bound in self._ports.bound.values()]
+
+    def sockets(self) -> dict[str, list[int]]:
+        """The descriptors of its sockets by endpoint string."""
+        return self._ports.sockets()
+
+    def own(self) -> None:
+        """The process that bound the port leaves it to this one."""
+        self._ports.own()
+
+    def leave(self) -> Deferred[Any]:
+        """Another process has the port, and is to be asked from now on. Fires when it is closed here."""
+        self._ports.leave()
+        if self._admin is not None:
+            self._admin.retire()
+        self._serving = ""
+        return self.discard()
 
     @inlineCallbacks
     def stop(self) -> Any:

@@ -21,6 +21,7 @@ from txlb.events import BackendChanged, BackendDown, EventBus, Reloaded
 from txlb.health_checks.scheduler import Scheduler
 from txlb.interfaces import Outcome
 from txlb.model import decided
+from txlb.model.chain import Chain
 from txlb.model.limits import ClientCounts, Gauge, MakeClientCounts, MakeGauge
 from txlb.model.pool import Pool
 from txlb.proxy.listener import Listener
@@ -100,12 +101,20 @@ class Balancer:
     @inlineCallbacks
     def _apply(self, config: Config) -> Any:
         wanted = [d for spec in config.listeners.values() for d in spec.listen] + list(config.echo)
+        self._try_strategies(config)
         yield self.ports.bind(wanted)
         if self.draining:
             wanted = []
         else:
             self._become(config)
         yield DeferredList([self.ports.close(d) for d in list(self.ports.bound) if d not in wanted])
+
+    def _try_strategies(self, config: Config) -> None:
+        """Make those that are new, for nothing: a third party's constructor may raise, and must not do so midway."""
+        for spec in config.pools.values():
+            pool = self.pools.get(spec.name)
+            if pool is None or pool.spec.strategy != spec.strategy:
+                Chain(spec.strategy, self._strategies, self.clock, random.Random(), self.bus)
 
     def _become(self, config: Config) -> None:
         self.config = config

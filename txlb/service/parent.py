@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -23,6 +22,7 @@ from txlb.config import parse
 from txlb.config.source import read_text
 from txlb.errors import TxlbError
 from txlb.events import AccessLogLost, EventBus, PluginFailed, Reloaded
+from txlb.service.adopting import Given
 from txlb.service.engines import Engines
 from txlb.service.shared_ports import ParentPorts
 from txlb.specs import Config
@@ -32,6 +32,7 @@ from txlb.workers.crew import Crew, Worker
 from txlb.workers.decisions import Decisions
 from txlb.workers.gauges import Gauges
 from txlb.workers.logs import Logs
+from txlb.workers.remote import counter
 from txlb.workers.slots import Slots
 from txlb.workers.spawning import Spawner
 from txlb.workers.table import Table
@@ -54,7 +55,7 @@ class Parent:
         reactor: Any,
         size: int,
         logs: Logs,
-        given: Mapping[str, list[socket.socket]] | None = None,
+        given: Given | None = None,
         decided: Mapping[str, Any] | None = None,
     ) -> None:
         self.size = size
@@ -191,6 +192,11 @@ class Parent:
         for name in ("process", *(f"listener/{name}" for name in config.listeners)):
             self.slots.slot(name)
         self.decisions.become(config)
+        pools = self.decisions.pools.values()
+        self.slots.reclaim(
+            {"process", *(f"listener/{name}" for name in config.listeners)}
+            | {counter(pool.name, backend) for pool in pools for backend in ("", *pool.backends)}
+        )
 
     def _close(self, descriptions: Iterable[str]) -> Deferred[Any]:
         return DeferredList([self.ports.close(description) for description in list(descriptions)])
@@ -248,6 +254,23 @@ class Parent:
     def reopen(self) -> None:
         """The access log was rotated: all workers go on in a new file."""
         self.crew.tell({"do": "reopen"})
+
+    # From one process to another
+
+    def export(self) -> dict[str, Any]:
+        """What was decided, for another process."""
+        return self.decisions.export()
+
+    def restore(self, decided: Mapping[str, Any]) -> None:
+        """What another process had decided holds from now on, here and in the workers."""
+        self.decisions.restore(decided)
+        self._tell_slots()
+        self.crew.tell({"do": "restore", "decided": decided})
+
+    def hand_over(self) -> None:
+        """Another process has the same sockets: let it have those who wait there. A drain is to follow."""
+        self.ports.leave()
+        self.crew.tell({"do": "hand_over"})
 
     # The end
 

@@ -15,6 +15,8 @@ from zope.interface import implementer
 
 from txlb.errors import TxlbError
 from txlb.interfaces import IAcceptor
+from txlb.service import adopting
+from txlb.service.adopting import Adopting, Given
 
 BACKLOG = 4096
 """Clients that may wait to be accepted; the kernel caps it at net.core.somaxconn. Twisted's own default is 50."""
@@ -67,10 +69,12 @@ class BoundPort:
 
 @define
 class Ports:
-    """Binds ports and keeps them."""
+    """Binds ports and keeps them. `given` are sockets that another process has bound (`txlb.service.upgrade`); they are
+    taken where they are asked for."""
 
     reactor: Any
     bound: dict[str, BoundPort] = field(factory=dict)
+    given: Given = field(factory=dict)
 
     @inlineCallbacks
     def bind(self, descriptions: Iterable[str]) -> Any:
@@ -90,8 +94,12 @@ class Ports:
     def listen(self, description: str) -> Any:
         """A new BoundPort."""
         doorway = Doorway()
-        port = yield maybeDeferred(serverFromString(self.reactor, description).listen, doorway)
+        given = adopting.take_given(self.given, description)
+        reactor = Adopting(self.reactor, given[0]) if given else self.reactor
+        port = yield maybeDeferred(serverFromString(reactor, description).listen, doorway)
         port.stopReading()
+        for sock in given:
+            sock.close()  # the port has a duplicate
         listening = getattr(port, "socket", None)
         if listening is not None and "backlog=" not in description:
             listening.listen(BACKLOG)
@@ -102,6 +110,21 @@ class Ports:
         bound = self.bound.pop(description)
         bound.release()
         return maybeDeferred(bound.port.stopListening)
+
+    def sockets(self) -> dict[str, list[int]]:
+        """The descriptors of all sockets by endpoint string, to be handed over to another process."""
+        return adopting.descriptors({description: bound.port for description, bound in self.bound.items()})
+
+    def leave(self) -> None:
+        """Another process has the sockets: to close a port here must not disturb it there."""
+        for bound in self.bound.values():
+            adopting.leave(bound.port)
+
+    def own(self) -> None:
+        """The process that bound the given sockets leaves them to this one."""
+        for bound in self.bound.values():
+            if isinstance(bound.port, adopting.UnixPort):
+                bound.port.own()
 
 
 @implementer(IAcceptor)
@@ -117,6 +140,9 @@ class Plain:
 
     def resume(self) -> None:
         self._port.startReading()
+
+    def accept_waiting(self) -> None:
+        """Who waits to be echoed may be reset."""
 
     def release(self) -> Any:
         self._port.stopReading()

@@ -5,73 +5,38 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredLock, inlineCallbacks
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred, DeferredLock, gatherResults, inlineCallbacks, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txlb.access_log import AccessLog
 from txlb.checks import load_checked
 from txlb.errors import INTERNAL_FAILURE, PORT_UNAVAILABLE, ConfigError, TxlbError
-from txlb.events import EventBus, Reloaded
+from txlb.events import Reloaded
 from txlb.service.admin import AdminPort
+from txlb.service.adopting import Given, discard
 from txlb.service.balancer import Balancer
 from txlb.service.control import LocalControl
+from txlb.service.inheriting import Inheritance
 from txlb.service.limits import most_connections, raise_descriptor_limit
-from txlb.service.ports import PortUnavailable
+from txlb.service.ports import Ports, PortUnavailable
+from txlb.service.roles import AnyAccessLog, AnyBalancer
+from txlb.service.sd_notify import Notifier
 from txlb.service.signals import Signals
 from txlb.service.state_log import log_states
-from txlb.specs import AccessLogSpec, Config
+from txlb.service.upgrade import STARTING, Upgrade
+from txlb.specs import Config
 from txlb.units import format_duration
 
 if TYPE_CHECKING:
     from txlb.admin.server import Admin
     from txlb.metrics import Metrics
+    from txlb.service.successor import Successor
 
 log = Logger()
-
-
-class AnyBalancer(Protocol):
-    """One process's balancer, or the parent of several (`txlb.service.parent`)."""
-
-    bus: EventBus
-    clock: IReactorTime
-    config: Config
-
-    @property
-    def open(self) -> int:
-        """Connections that are open now."""
-
-    def engine(self, listener: str) -> str:
-        """The name of the engine that serves this listener."""
-
-    def start(self, config: Config) -> Deferred[None]:
-        """The first configuration. Fails with PortUnavailable, having started nothing."""
-
-    def reload(self, config: Config) -> Deferred[None]:
-        """Another configuration. Fails with PortUnavailable, having changed nothing."""
-
-    def drain(self) -> Deferred[None]:
-        """Accept no more, and fire when every connection has ended."""
-
-    def stop(self) -> Deferred[None]:
-        """Let go of everything now."""
-
-
-class AnyAccessLog(Protocol):
-    """An access log, or those of several workers."""
-
-    def configure(self, spec: AccessLogSpec | None) -> None:
-        """Log as it says from now on."""
-
-    def reopen(self) -> None:
-        """The file was rotated."""
-
-    def stop(self) -> None:
-        """Write what waits, and log nothing any more."""
 
 
 class BalancerService(Service):
@@ -79,15 +44,20 @@ class BalancerService(Service):
 
     name = "txlb"
 
-    def __init__(self, config: Config, reactor: Any) -> None:
+    def __init__(self, config: Config, reactor: Any, inherited: Inheritance | None = None) -> None:
         self._config = config
+        self._inherited = inherited
+        self._given: Given = {} if inherited is None else inherited.sockets
         self._reactor = reactor
         self._exit_code: int | None = None
         self.balancer: AnyBalancer | None = None
         self._access_log: AnyAccessLog | None = None
         self._metrics: Metrics | None = None
-        self._admin = AdminPort(reactor, self._make_admin)
+        self._admin = AdminPort(reactor, self._make_admin, self._given)
         self._reloads = DeferredLock()
+        self._notifier = Notifier.of()
+        self._upgrade = Upgrade(reactor, self._sockets, self._decided, self._hand_over)
+        self._draining = False
 
     def startService(self) -> None:
         super().startService()
@@ -95,13 +65,15 @@ class BalancerService(Service):
         self._access_log = self._make_access_log()
         self._access_log.configure(self._config.access_log)
         log_states(self.balancer.bus)
-        self._start(self.balancer).addCallbacks(self._listening, self._fail)
+        self._reloads.run(self._start, self.balancer).addCallbacks(self._listening, self._fail)
         if self._exit_code is not None:
             raise SystemExit(self._exit_code)
-        self._reactor.callWhenRunning(Signals(self._reactor, self.reload, self.drain, self.reopen).install)
+        signals = Signals(self._reactor, self.reload, self.drain, self.reopen, self.upgrade)
+        self._reactor.callWhenRunning(signals.install)
 
     def _make_balancer(self) -> AnyBalancer:
-        return Balancer(self._reactor, most_connections=most_connections(raise_descriptor_limit()))
+        limit = most_connections(raise_descriptor_limit())
+        return Balancer(self._reactor, ports=Ports(self._reactor, given=self._given), most_connections=limit)
 
     def _make_access_log(self) -> AnyAccessLog:
         assert self.balancer is not None
@@ -113,9 +85,27 @@ class BalancerService(Service):
 
     @inlineCallbacks
     def _start(self, balancer: AnyBalancer) -> Any:
+        if self._inherited is not None:
+            self._inherited.begin(self._reactor)
         yield self._admin.bind(self._config.admin)
         yield balancer.start(self._config)
+        if self._inherited is not None:
+            yield self._take_over(balancer, self._inherited)
         yield self._admin.become(self._config.admin)
+
+    @inlineCallbacks
+    def _take_over(self, balancer: AnyBalancer, inherited: Inheritance) -> Any:
+        """Serve beside the process that was before, and then instead of it."""
+        balancer.restore(inherited.decided)
+        running: Deferred[None] = Deferred()
+        self._reactor.callWhenRunning(running.callback, None)
+        yield running
+        inherited.ready()
+        decided = yield inherited.taken
+        balancer.restore(decided)
+        balancer.ports.own()
+        self._admin.own()
+        discard(self._given, owned=True)
 
     def _make_admin(self) -> Admin:
         from txlb.admin.server import Admin  # with twisted.web, which nobody waits for who has no admin
@@ -126,8 +116,10 @@ class BalancerService(Service):
         control = self._make_control()
         self._metrics = Metrics(control, control.bus, balancer.clock)
         self._metrics.applied(balancer.config)
-        facts = {"config": self._config.file}
-        return Admin(control, self._reactor, balancer.clock, metrics=self._metrics.render, facts=lambda: facts)
+        return Admin(control, self._reactor, balancer.clock, metrics=self._metrics.render, facts=self._facts)
+
+    def _facts(self) -> dict[str, Any]:
+        return {"config": self._config.file, "upgrade": self._upgrade.facts()}
 
     def _listening(self, _: object) -> None:
         assert self.balancer is not None
@@ -144,8 +136,13 @@ class BalancerService(Service):
                 backends=_count(len(pool.backends), "backend"),
                 strategy=", ".join(strategy.name for strategy in pool.strategy),
             )
+        self._reactor.callWhenRunning(self._tell_ready, self.balancer)
         gc.collect()
         gc.freeze()  # what exists now stays; collections need not look at it again
+
+    def _tell_ready(self, balancer: AnyBalancer) -> None:
+        self._notifier.ready(_serving(balancer.config))
+        self._notifier.beat(balancer.clock)
 
     def _fail(self, failure: Failure) -> None:
         """A start that failed. A Deferred swallows SystemExit, so `startService` raises it; where the reactor runs
@@ -153,6 +150,8 @@ class BalancerService(Service):
         if not failure.check(TxlbError):
             failure.printTraceback(file=sys.stderr)
         print(f"txlb: {failure.getErrorMessage()}", file=sys.stderr, flush=True)
+        if self._inherited is not None:
+            self._inherited.complain(failure.getErrorMessage())
         self._exit_code = PORT_UNAVAILABLE if failure.check(PortUnavailable) else INTERNAL_FAILURE
         if self._reactor.running:
             os._exit(self._exit_code)
@@ -163,11 +162,14 @@ class BalancerService(Service):
 
     def read_again(self) -> Deferred[None]:
         """Read the file again. Fails with ConfigError or PortUnavailable, which are logged, having changed nothing."""
-        return self._reloads.run(self._read_again).addErrback(self._not_reloaded)
+        return self._reloads.run(self._read_again).addErrback(self._not_reloaded).addBoth(self._reloaded)
 
     @inlineCallbacks
     def _read_again(self) -> Any:
         assert self.balancer is not None
+        if self._draining:
+            raise TxlbError("this process is draining")
+        self._notifier.reloading()
         try:
             config = load_checked(self._config.file, self._reactor)
             yield self._admin.bind(config.admin)
@@ -192,11 +194,17 @@ class BalancerService(Service):
         if isinstance(failure.value, ConfigError):
             for problem in failure.value.problems:
                 log.error("Not reloaded: {problem}", problem=str(problem))
-        elif failure.check(PortUnavailable):
+        elif failure.check(TxlbError):
             log.error("Not reloaded: {reason}", reason=failure.getErrorMessage())
         else:
             log.failure("Not reloaded", failure)
         return failure
+
+    def _reloaded(self, result: Any) -> Any:
+        if self.balancer is not None and not self._draining:
+            why = f"; not reloaded: {result.getErrorMessage()}" if isinstance(result, Failure) else ""
+            self._notifier.ready(_serving(self.balancer.config) + why)
+        return result
 
     def reopen(self) -> None:
         """The access log was rotated: write to a new file."""
@@ -204,17 +212,47 @@ class BalancerService(Service):
             self._access_log.reopen()
             log.info("Reopened the access log")
 
-    def drain(self) -> None:
-        """Let the open connections end, then the process."""
+    def drain(self, besides: Deferred[None] | None = None) -> None:
+        """Let the open connections end, and what there is `besides`, then the process."""
+        if self._draining:
+            return
+        self._draining = True
+        self._upgrade.cancel()
         assert self.balancer is not None
-        log.info(
-            "Draining {open}, for {seconds} at most",
-            open=_count(self.balancer.open, "open connection"),
-            seconds=format_duration(self.balancer.config.drain_timeout),
-        )
-        drained = self.balancer.drain()
+        connections = _count(self.balancer.open, "open connection")
+        seconds = format_duration(self.balancer.config.drain_timeout)
+        log.info("Draining {open}, for {seconds} at most", open=connections, seconds=seconds)
+        self._notifier.stopping(f"draining {connections}")
+        drained = gatherResults([self.balancer.drain(), besides or succeed(None)], consumeErrors=True)
         drained.addErrback(lambda failure: log.failure("While draining", failure))
         drained.addCallback(lambda _: self._reactor.stop())
+
+    def upgrade(self) -> None:
+        """Have a process of what lies on the disk now take over, after a reload that is on its way."""
+        if self._draining or self._upgrade.under_way:
+            why = "this process is draining" if self._draining else "an upgrade is under way"
+            log.warn("Not upgraded: {why}", why=why)
+            return
+        assert self.balancer is not None
+        self._upgrade.state = STARTING
+        self._reloads.run(self._upgrade.run, self.balancer.clock)
+
+    def _sockets(self) -> dict[str, list[int]]:
+        assert self.balancer is not None
+        return {**self.balancer.ports.sockets(), **self._admin.sockets()}
+
+    def _decided(self) -> dict[str, Any]:
+        assert self.balancer is not None
+        return self.balancer.export()
+
+    def _hand_over(self, successor: Successor) -> None:
+        """In one turn, so that nothing an operator says gets lost between the two."""
+        assert self.balancer is not None
+        self._notifier.hand_over(successor.pid)
+        self._admin.leave()
+        self.balancer.hand_over()
+        told = successor.take_over(self.balancer.export())
+        self.drain(told)
 
     def stopService(self) -> Any:
         super().stopService()
@@ -222,6 +260,7 @@ class BalancerService(Service):
 
     @inlineCallbacks
     def _stop(self) -> Any:
+        self._notifier.stop()
         if self.balancer is not None:
             yield self.balancer.stop()
         yield self._admin.stop()
@@ -229,6 +268,11 @@ class BalancerService(Service):
             self._access_log.stop()
         if self._metrics is not None:
             self._metrics.stop()
+
+
+def _serving(config: Config) -> str:
+    listeners, pools = _count(len(config.listeners), "listener"), _count(len(config.pools), "pool")
+    return f"serving {listeners}, {pools}"
 
 
 def _count(number: int, what: str) -> str:

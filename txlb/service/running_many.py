@@ -7,23 +7,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
-from twisted.logger import LogLevel
+from twisted.logger import Logger, LogLevel
 
+from txlb.service.inheriting import Inheritance
 from txlb.service.parent import Parent
-from txlb.service.running import AnyAccessLog, AnyBalancer, BalancerService
+from txlb.service.roles import AnyAccessLog, AnyBalancer
+from txlb.service.running import BalancerService
 from txlb.specs import AccessLogSpec, Config
 from txlb.workers.logs import Logs
+
+log = Logger()
 
 
 class WorkersService(BalancerService):
     """The same in all but what it runs."""
 
-    def __init__(self, config: Config, reactor: Any, logs: Logs) -> None:
-        super().__init__(config, reactor)
+    def __init__(
+        self, config: Config, reactor: Any, logs: Logs, size: int, inherited: Inheritance | None = None
+    ) -> None:
+        super().__init__(config, reactor, inherited)
         self._logs = logs
+        self._size = size
 
     def _make_balancer(self) -> AnyBalancer:
-        return Parent(self._reactor, how_many(self._config), self._logs)
+        decided = self._inherited.decided if self._inherited is not None else None
+        return Parent(self._reactor, self._size, self._logs, self._given, decided)
 
     def _make_access_log(self) -> AnyAccessLog:
         assert isinstance(self.balancer, Parent)
@@ -51,11 +59,18 @@ class WorkersAccessLogs:
         """The workers' part."""
 
 
-def make_service(config: Config, reactor: Any, options: Mapping[str, Any] | None) -> BalancerService:
-    """The service for as many workers as are asked for. `options` are `twist`'s own."""
-    if how_many(config) == 1:
-        return BalancerService(config, reactor)
-    return WorkersService(config, reactor, _logs(options))
+def make_service(
+    config: Config, reactor: Any, options: Mapping[str, Any] | None, inherited: Inheritance | None = None
+) -> BalancerService:
+    """The service for as many workers as are asked for, and no fewer than share the sockets that were inherited: each
+    socket has a queue that somebody has to serve. `options` are `twist`'s own."""
+    asked = how_many(config)
+    size = max(asked, inherited.workers) if inherited is not None else asked
+    if size > asked:
+        log.warn("workers: {asked} take effect at a restart; an upgrade keeps {size}", asked=asked, size=size)
+    if size == 1:
+        return BalancerService(config, reactor, inherited)
+    return WorkersService(config, reactor, _logs(options), size, inherited)
 
 
 def how_many(config: Config) -> int:

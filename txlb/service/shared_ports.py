@@ -13,21 +13,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import define
-from twisted.internet import tcp, unix
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.interfaces import IListeningPort
-from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from txlb.config.endpoint_forms import SERVER
 from txlb.config.endpoints import Endpoint, parse_endpoint
 from txlb.engines.epoll.transport import address_of
+from txlb.service.adopting import ANY, Given, adopt_unix, take_given
 from txlb.service.ports import BACKLOG, BoundPort, Doorway, Ports
 
 SPREAD = ("tcp", "tcp6")
 SHARED = ("unix", "systemd")
-
-ANY = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}
 
 
 def objection(description: str) -> str | None:
@@ -65,21 +62,19 @@ class ParentPorts(Ports):
     """What the parent of `workers` workers listens on, for them. `given` are sockets, by endpoint string, that another
     parent had bound and handed over: they are taken instead of binding anew."""
 
-    def __init__(self, reactor: Any, workers: int, given: Mapping[str, list[socket.socket]] | None = None) -> None:
-        super().__init__(reactor)
+    def __init__(self, reactor: Any, workers: int, given: Given | None = None) -> None:
+        super().__init__(reactor, given=given if given is not None else {})
         self._workers = workers
-        self._given = dict(given or {})
 
     def listen(self, description: str) -> Deferred[Any]:
         """A new BoundPort."""
         return maybeDeferred(self._listen, description)
 
     def _listen(self, description: str) -> Any:
-        if description in self._given:
-            return BoundPort(Sockets(self._given.pop(description)), Doorway())
         endpoint = parse_endpoint(description, SERVER)
         if endpoint.kind in SPREAD:
-            return BoundPort(Sockets(_bind(endpoint, self._workers)), Doorway())
+            sockets = take_given(self.given, description) or _bind(endpoint, self._workers)
+            return BoundPort(Sockets(sockets), Doorway())
         return super().listen(description)
 
     def descriptors(self, worker: int, descriptions: Iterable[str]) -> list[int]:
@@ -121,28 +116,11 @@ class WorkerPorts(Ports):
         with socket.socket(fileno=descriptor) as sock:
             sock.setblocking(False)
             if sock.family == socket.AF_UNIX:
-                port: Any = _UnixPort._fromListeningDescriptor(self.reactor, sock.fileno(), doorway)
-                port.startListening()
+                port: Any = adopt_unix(self.reactor, sock, doorway)
             else:
                 port = self.reactor.adoptStreamPort(sock.fileno(), sock.family, doorway)
         port.stopReading()
         return BoundPort(port, doorway)
-
-
-class _UnixPort(unix.Port):
-    """Twisted's own changes the mode of an adopted socket's file, and removes it at the end."""
-
-    def startListening(self) -> None:
-        assert self._preexistingSocket is not None
-        self.socket, self._preexistingSocket = self._preexistingSocket, None
-        self.fileno = self.socket.fileno  # type: ignore[method-assign]
-        self.connected = True
-        self.numberAccepts = 100
-        self._shouldShutdown = False
-        self.startReading()
-
-    def connectionLost(self, reason: Failure) -> None:
-        tcp.Port.connectionLost(self, reason)
 
 
 def _descriptor(port: Any, worker: int) -> int:

@@ -1,6 +1,6 @@
 """How an operator's signals reach the balancer.
 
-SIGHUP reloads, SIGUSR1 reopens the access log. SIGTERM and SIGINT drain, and the process then ends with 0; a second one
+SIGHUP reloads, SIGUSR1 reopens the access log, SIGUSR2 has a new process take over. SIGTERM and SIGINT drain, and the process then ends with 0; a second one
 ends it at once with 128 and its number. Twisted installs handlers of its own when the reactor starts, so these have to be installed after that.
 """
 
@@ -20,18 +20,20 @@ log = Logger()
 
 @define
 class Signals:
-    """Calls `reload`, `drain` and `reopen` in the reactor's thread."""
+    """Calls these in the reactor's thread."""
 
     reactor: Any
     reload: Callable[[], object]
     drain: Callable[[], object]
     reopen: Callable[[], object]
+    upgrade: Callable[[], object]
     _ending: bool = False
 
     def install(self) -> None:
         """Take the signals over; needs a running reactor, and the main thread."""
         signal.signal(signal.SIGHUP, self._hup)
         signal.signal(signal.SIGUSR1, self._usr1)
+        signal.signal(signal.SIGUSR2, self._usr2)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
 
@@ -40,6 +42,9 @@ class Signals:
 
     def _usr1(self, number: int, frame: FrameType | None) -> None:
         self.reactor.callFromThread(self.reopen)
+
+    def _usr2(self, number: int, frame: FrameType | None) -> None:
+        self.reactor.callFromThread(self.upgrade)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         if self._ending:

@@ -9,6 +9,8 @@ The parent tells it by `do`:
     apply       do so; answered
     forget      do not
     obey        a command for the pool of a name
+    restore     what another parent had decided holds here too
+    hand_over   the workers of another parent accept on the same sockets; a drain follows
     figures     what have you counted?
     ping        have you done all I said before?
     reopen      the access log was rotated
@@ -44,7 +46,6 @@ from txlb.service.limits import most_connections, raise_descriptor_limit
 from txlb.service.shared_ports import WorkerPorts
 from txlb.specs import Config
 from txlb.workers.channel import Message
-from txlb.workers.decisions import restore
 from txlb.workers.following import Follower
 from txlb.workers.gauges import Gauges
 from txlb.workers.logs import Logs, begin
@@ -122,7 +123,7 @@ class Worker:
         return self.balancer.start(config).addCallback(self._started, message["decided"])
 
     def _started(self, _: object, decided: dict[str, Any]) -> None:
-        restore(self.balancer.pools, decided)
+        self.balancer.restore(decided)
         self._follower.follow()
         gc.collect()
         gc.freeze()
@@ -163,6 +164,13 @@ class Worker:
         state = yield self._control.state()
         measurements = yield self._control.measurements()
         return {"state": state, "measurements": measurements}
+
+    def _do_restore(self, message: Message) -> None:
+        self.balancer.restore(message["decided"])
+        self._remote.renamed()
+
+    def _do_hand_over(self, message: Message) -> None:
+        self.balancer.hand_over()
 
     def _do_ping(self, message: Message) -> None:
         """All that was said before was done before this is answered."""

@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from txlb import registry
 from txlb.events import BackendChanged, BackendDown, BackendEjected, BackendReturned, BackendUp, EventBus
 from txlb.health_checks.scheduler import Scheduler
+from txlb.model import decided
 from txlb.model.limits import MakeGauge
 from txlb.model.pool import Pool
 from txlb.specs import BackendSpec, Config, PoolSpec
@@ -85,11 +86,11 @@ class Decisions:
 
     def export(self) -> dict[str, Any]:
         """All that was decided and is not in the file, as plain data for `restore`."""
-        return {name: {"overrides": p.overrides(), "verdicts": p.verdicts()} for name, p in self.pools.items()}
+        return decided.export(self.pools)
 
-    def restore(self, decided: Mapping[str, Any]) -> None:
+    def restore(self, said: Mapping[str, Any]) -> None:
         """Take over another parent's decisions."""
-        restore(self.pools, decided)
+        decided.restore(self.pools, said)
         for pool in self.pools.values():
             self.health.sync(pool)
 
@@ -115,11 +116,3 @@ class Decisions:
     def _changed(self, event: BackendChanged) -> None:
         if event.pool in self.pools:
             self.health.sync(self.pools[event.pool])
-
-
-def restore(pools: Mapping[str, Pool], decided: Mapping[str, Any]) -> None:
-    """Have these pools take over what `Decisions.export` told."""
-    for name, said in decided.items():
-        if name in pools:
-            pools[name].restore(said["overrides"])
-            pools[name].restore_verdicts(said["verdicts"])

@@ -56,7 +56,7 @@ class Spawner:
         nothing = os.open(os.devnull, os.O_RDONLY)
         try:
             process = self.reactor.spawnProcess(
-                _Process(ended),
+                ProcessEnd(ended),
                 sys.executable,
                 [sys.executable, "-P", *self.arguments],
                 env=_environment(number),
@@ -90,7 +90,9 @@ class _One(Factory):
 
 
 @define(eq=False)
-class _Process(ProcessProtocol):
+class ProcessEnd(ProcessProtocol):
+    """Tells how a process ended, in words."""
+
     ended: Callable[[str], object]
     transport: Any = field(default=None, init=False)
 
