@@ -194,7 +194,8 @@ class IEngine(Interface):
 
     def prepare(connects: Iterable[str], sockets: Any) -> None:
         """The complete set of client endpoint strings that may be dialled from now on: parse and resolve them, forget
-        others; what it objects to is left out. `sockets` is the `TimeoutsSpec` whose `keepalive` and `user_timeout` go for dialled sockets."""
+        others; what it objects to is left out. `sockets` is the `TimeoutsSpec` whose `keepalive` and `user_timeout` go
+        for dialled sockets."""
 
     def serve(port: Any, factory: Any, room: Any) -> Any:
         """Accept on a bound `IListeningPort` (made with `factory`, reading stopped) and return the IAcceptor.

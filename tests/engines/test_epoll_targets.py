@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import socket
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from txlb.engines.epoll.engine import EpollEngine
 from txlb.engines.epoll.targets import parse
+from txlb.specs import TimeoutsSpec
 
 
 class ParseTests(SynchronousTestCase):
@@ -54,3 +57,15 @@ class ParseTests(SynchronousTestCase):
         ):
             error = self.assertRaises(ValueError, parse, connect)
             self.assertIn(reason, str(error))
+
+
+class Preparing(SynchronousTestCase):
+    """`EpollEngine.prepare`"""
+
+    def test_what_it_cannot_dial_is_left_out(self) -> None:
+        """While a reload switches engines, the old one may hear of what it cannot dial, and knows the rest."""
+        engine = EpollEngine(Clock(), Clock())
+        engine.prepare(["tls:127.0.0.1:1", "unix:/nobody/is/here"], TimeoutsSpec())
+        self.assertRaises(KeyError, engine.dial, "tls:127.0.0.1:1", None)
+        engine.dial("unix:/nobody/is/here", None).cancel()  # type: ignore[arg-type]
+        engine.stop()

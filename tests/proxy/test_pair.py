@@ -89,6 +89,40 @@ class Reaching(SynchronousTestCase):
         self.assertEqual(len(world.engine.dials), 2)
         self.assertFalse(second.gone)
 
+    def test_the_queue_is_no_dial(self) -> None:
+        """The time in the queue counts neither as the backend's time to connect nor towards the connect timeout."""
+        world = World(backends=1, each=1, queue=QueueSpec(size=1, timeout=60))
+        first = world.accept()
+        second = world.accept()
+        told: list[ConnectionClosed] = []
+        world.bus.subscribe(ConnectionClosed, told.append)
+        world.engine.pending().succeed()
+        world.turn(20)
+        first.reset()
+        world.turn(2)
+        self.assertIsNotNone(world.engine.pending())
+        world.engine.pending().succeed()
+        second.reset()
+        world.turn(1)
+        self.assertAlmostEqual(told[-1].connect, 2, delta=0.5)
+
+    def test_an_engine_that_cannot_dial(self) -> None:
+        """An exception in place of a dial is a failed attempt: another backend is tried, and the backend is not blamed."""
+        world = World()
+        dial = world.engine.dial
+
+        def picky(connect: str, factory: object) -> object:
+            if connect == "tcp:192.0.2.0:1":
+                raise KeyError(connect)
+            return dial(connect, factory)
+
+        world.engine.dial = picky  # type: ignore[method-assign,assignment]
+        world.accept()
+        self.assertEqual([dial.connect for dial in world.engine.dials], ["tcp:192.0.2.1:1"])
+        self.assertEqual(world.pool.backends["b0"].outcomes["local-error"], 1)
+        self.assertEqual(world.pool.open, 1)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
     def test_leaving_the_queue(self) -> None:
         """A client that goes leaves the queue."""
         world = World(backends=1, each=1, queue=QueueSpec(size=1, timeout=60))

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from zope.interface import implementer
 
-from txlb.interfaces import IAcceptor, IEngine
+from txlb.interfaces import IAcceptor, IDial, IEngine
 from txlb.service import engines
 from txlb.service.balancer import Balancer
 from txlb.service.ports import BoundPort, Doorway, Ports
@@ -38,6 +38,29 @@ class FakeAcceptor:
         self.accepting = False
 
 
+@implementer(IDial)
+class FakeDial:
+    """One that is never answered, but by the test."""
+
+    def __init__(self, factory: Any) -> None:
+        self.factory = factory
+
+    def cancel(self) -> None:
+        """Nothing is held."""
+
+
+class FakeTransport:
+    """A client that waits."""
+
+    received = 0
+
+    def pauseProducing(self) -> None:
+        """It has nothing to say."""
+
+    def abortConnection(self) -> None:
+        """The test tells of the loss."""
+
+
 @implementer(IEngine)
 class FakeEngine:
     """Remembers what it was prepared for."""
@@ -47,6 +70,7 @@ class FakeEngine:
 
     def __init__(self, reactor: Any, clock: Any) -> None:
         self.connects: set[str] = set()
+        self.dialled: list[str] = []
         self.stopped = False
 
     def objection(self, listen: Iterable[str], connects: Iterable[str]) -> str | None:
@@ -57,6 +81,12 @@ class FakeEngine:
 
     def serve(self, port: Any, factory: Any, room: Any) -> FakeAcceptor:
         return FakeAcceptor(self)
+
+    def dial(self, connect: str, factory: Any) -> FakeDial:
+        self.dialled.append(connect)
+        if connect not in self.connects:
+            raise KeyError(connect)
+        return FakeDial(factory)
 
     def stop(self) -> None:
         self.stopped = True
@@ -72,6 +102,9 @@ class PickyFakeEngine(FakeEngine):
     """One that cannot do TLS."""
 
     name = "picky"
+
+    def prepare(self, connects: Iterable[str], sockets: Any) -> None:
+        self.connects = {connect for connect in connects if self.objection((), [connect]) is None}
 
     def objection(self, listen: Iterable[str], connects: Iterable[str]) -> str | None:
         return "no TLS" if any(connect.startswith("tls:") for connect in connects) else None

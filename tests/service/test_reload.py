@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionLost
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.service.fakes import make_balancer
+from tests.service.fakes import FakeTransport, make_balancer
 from txlb.events import Reloaded
+from txlb.proxy.sides import ClientSide
 from txlb.service.balancer import Balancer
 from txlb.service.ports import PortUnavailable
-from txlb.specs import BackendSpec, Config, HealthSpec, ListenerSpec, PoolSpec, StrategySpec
+from txlb.specs import BackendSpec, Config, HealthSpec, ListenerSpec, PoolSpec, QueueSpec, StrategySpec
 
 BACKENDS = st.builds(
     BackendSpec,
@@ -135,3 +140,48 @@ class Reload(SynchronousTestCase):
         self.assertEqual(balancer.listeners["x"].engine.name, "plain")
         self.assertEqual(ports.binds, ["tcp:80"])
         self.successResultOf(balancer.stop())
+
+    def connect(self, balancer: Balancer, listener: str) -> ClientSide:
+        """A client of this listener."""
+        client = balancer.listeners[listener].factory.buildProtocol(IPv4Address("TCP", "192.0.2.99", 5000))
+        client.makeConnection(FakeTransport())
+        return client
+
+    def test_who_waits_is_served_from_the_old_pool(self) -> None:
+        """A client in the queue of a pool that its listener leaves is served from it, on the engine it began with, also
+        by backends that came later."""
+        for later in ((), (BackendSpec("b", "tcp:192.0.2.2:1"),)):
+            balancer, _, clock = make_balancer(self)
+            full = BackendSpec("a", "tcp:192.0.2.1:1", max_connections=1)
+            p = PoolSpec("p", (full,), queue=QueueSpec(5, 60.0))
+            q = PoolSpec("q", (BackendSpec("t", "tls:example.com:1"),))
+            self.successResultOf(
+                balancer.start(Config(listeners={"x": ListenerSpec("x", ("tcp:80",), "p")}, pools={"p": p, "q": q}))
+            )
+            first = self.connect(balancer, "x")
+            self.connect(balancer, "x")
+            engine = balancer.listeners["x"].engine
+            moved = {"x": ListenerSpec("x", ("tcp:80",), "q")}
+            self.successResultOf(balancer.reload(Config(listeners=moved, pools={"p": p, "q": q})))
+            self.assertIsNot(balancer.listeners["x"].engine, engine)
+            p = attrs.evolve(p, backends=(full, *later))
+            self.successResultOf(balancer.reload(Config(listeners=moved, pools={"p": p, "q": q})))
+            if not later:
+                first.connectionLost(Failure(ConnectionLost()))
+            clock.pump([0] * 4)
+            self.assertEqual(engine.dialled[1:], ["tcp:192.0.2.2:1" if later else "tcp:192.0.2.1:1"])
+            self.assertEqual(balancer.pools["p"].queued, 0)
+
+    def test_a_name_that_leaves_twice(self) -> None:
+        """A listener of the same name comes and goes while connections of the first one are open: they keep their engine."""
+        balancer, _, _ = make_balancer(self)
+        pools = {"p": PoolSpec("p", (BackendSpec("a", "tcp:192.0.2.1:1"),))}
+        there = Config(listeners={"x": ListenerSpec("x", ("tcp:80",), "p")}, pools=pools)
+        self.successResultOf(balancer.start(there))
+        client = self.connect(balancer, "x")
+        engine = balancer.listeners["x"].engine
+        for config in (Config(pools=pools), there, Config(pools=pools)):
+            self.successResultOf(balancer.reload(config))
+        self.assertFalse(engine.stopped)
+        client.connectionLost(Failure(ConnectionLost()))
+        self.assertTrue(engine.stopped)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import ISSLTransport
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txlb.errors import DialError
@@ -28,6 +29,8 @@ from txlb.proxy.sides import BackendSide, BackendSideFactory, Client, ClientSide
 
 if TYPE_CHECKING:
     from txlb.proxy.listener import Listener
+
+log = Logger()
 
 EARLY_LIMIT = 65536
 """Bytes kept for a backend that is not there yet, before reading from the client is paused."""
@@ -49,7 +52,6 @@ class ProxyPair:
         "_early",
         "_early_size",
         "_error",
-        "_pool",
         "_ticket",
         "_tried",
         "backend_name",
@@ -66,6 +68,7 @@ class ProxyPair:
         "listener",
         "mark",
         "outcome",
+        "pool",
         "reason",
         "shard",
         "since",
@@ -78,7 +81,7 @@ class ProxyPair:
         self.listener = listener
         self.engine = listener.engine
         self.linked = listener.linked
-        self._pool = listener.pool
+        self.pool = listener.pool
         self.client_side = side
         self.client = client
         self.backend_side: BackendSide | None = None
@@ -114,13 +117,13 @@ class ProxyPair:
             self._acquire()
 
     def _acquire(self) -> None:
-        lease = self._pool.acquire(self.client, self._tried)
+        lease = self.pool.acquire(self.client, self._tried)
         if lease is not None:
             self._reach(lease)
         elif self._error is not None:
             self._refuse(self._error.outcome, self._error.reason)
         else:
-            self._ticket = self._pool.wait(self.client, self._served)
+            self._ticket = self.pool.wait(self.client, self._served)
             if self._ticket is None:
                 self._refuse(Outcome.REJECTED, "no backend to be had")
 
@@ -129,6 +132,7 @@ class ProxyPair:
         if lease is None:
             self._refuse(Outcome.REJECTED, "no backend became free in time")
         else:
+            self.dialled = self.listener.now()  # the wait was no fault of the backend
             self._reach(lease)
 
     def _reach(self, lease: Any) -> None:
@@ -137,7 +141,15 @@ class ProxyPair:
         self.tries += 1
         if self.tries > 1:
             self.dialled = self.listener.now()
-        dial = self.engine.dial(lease.backend.spec.connect, BackendSideFactory(self))
+        connect = lease.backend.spec.connect
+        try:
+            dial = self.engine.dial(connect, BackendSideFactory(self))
+        except Exception:  # an endpoint's own, or this engine cannot dial what a reload has brought
+            if self.lease is not lease:
+                raise
+            log.failure("Cannot dial {connect}", connect=connect)
+            self.dial_failed(DialError(Outcome.LOCAL_ERROR, "the dial could not be started"))
+            return
         if self.lease is lease and self.backend_side is None:  # else it was answered at once
             self._dial = dial
 
@@ -153,7 +165,7 @@ class ProxyPair:
         lease.release(error.outcome)
         self._error = error
         self._tried = {*self._tried, lease.backend}
-        if self.tries <= self._pool.spec.retries:
+        if self.tries <= self.pool.spec.retries:
             self._acquire()
         else:
             self._refuse(error.outcome, error.reason)
@@ -184,8 +196,8 @@ class ProxyPair:
         self.lease.connected(self.connect_seconds)
         self.state = MOVING
         client, backend = self.client_side.transport, side.transport
-        if self._pool.spec.send_proxy != "none":
-            backend.write(header(self._pool.spec.send_proxy, client.getPeer(), client.getHost()))
+        if self.pool.spec.send_proxy != "none":
+            backend.write(header(self.pool.spec.send_proxy, client.getPeer(), client.getHost()))
         if self.linked:
             self.engine.link(client, backend)
         else:
@@ -332,7 +344,7 @@ class ProxyPair:
     @property
     def pool_name(self) -> str:
         """The pool that it was served from."""
-        return self._pool.name
+        return self.pool.name
 
     @property
     def bytes_in(self) -> int:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from attrs import define, field
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from txlb.proxy.pair import ProxyPair
 from txlb.proxy.timeouts import look_at
 from txlb.specs import TimeoutsSpec
+
+log = Logger()
 
 SHARDS = 16
 LONGEST_PERIOD = 1.0
@@ -63,7 +66,13 @@ class Sweeper:
         now = self.clock.seconds()
         for pair in tuple(self._shards[self._next]):
             if pair.shard is not None:  # an earlier one's end may have ended it
-                look_at(pair, now)
+                self._look_at(pair, now)
         self._next = (self._next + 1) % SHARDS
         if self._call is None and any(self._shards):
             self._call = self.clock.callLater(self.period / SHARDS, self._sweep)
+
+    def _look_at(self, pair: ProxyPair, now: float) -> None:
+        try:
+            look_at(pair, now)
+        except Exception:  # the timeouts of all others hang on this timer
+            log.failure("Cannot look after a connection")

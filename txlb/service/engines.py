@@ -15,6 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from txlb.engines.epoll import EpollEngine
 from txlb.engines.reactor import ReactorEngine
 from txlb.interfaces import IEngine
+from txlb.proxy.listener import Listener
+from txlb.proxy.pair import REACHING
 from txlb.specs import ListenerSpec
 
 MAKERS: dict[str, Callable[[Any, IReactorTime], IEngine]] = {"epoll": EpollEngine, "reactor": ReactorEngine}
@@ -35,6 +37,16 @@ class Engines:
         names = list(MAKERS) if spec.engine == "auto" else [spec.engine]
         engines = [self._engine(spec.name, name) for name in names]
         return next((e for e in engines if e.objection(spec.listen, connects) is None), engines[-1])
+
+    def prepare(self, engine: IEngine, connects: set[str], spec: ListenerSpec, listeners: Iterable[Listener]) -> None:
+        """Have this engine ready to dial these for that listener. Connections that are on their way to a backend keep the
+        pool and the engine that they began with, also on a listener of that name that is leaving."""
+        pairs = [pair for listener in listeners if listener.name == spec.name for pair in listener.pairs()]
+        reaching = [pair for pair in pairs if pair.state == REACHING]
+        for pool in {pair.pool for pair in reaching}:
+            connects = connects | {backend.spec.connect for backend in pool.backends.values()}
+        for each in {engine, *(pair.engine for pair in reaching)}:
+            each.prepare(connects, spec.timeouts)
 
     def objection(self, spec: ListenerSpec, connects: Iterable[str]) -> str | None:
         """Why the engine that was asked for cannot serve that; None where it can, or where another may be taken."""

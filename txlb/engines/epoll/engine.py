@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IReactorTime
@@ -63,7 +64,7 @@ class EpollEngine:
         return None
 
     def prepare(self, connects: Iterable[str], sockets: TimeoutsSpec) -> None:
-        self._targets = {connect: parse(connect) for connect in connects}
+        self._targets = dict(_parsed(connects))
         self._addresses.clear()
         self.resolver.keep(self._targets.values())
         self._sockets = sockets
@@ -134,3 +135,9 @@ class EpollEngine:
             transport = self.loop.table.get(fd)
             if isinstance(transport, Transport) and not transport.unix:
                 tune(transport.getHandle(), self._sockets)
+
+
+def _parsed(connects: Iterable[str]) -> Iterator[tuple[str, Target]]:
+    for connect in connects:
+        with suppress(ValueError):  # another engine takes over the listener in the same reload
+            yield connect, parse(connect)
