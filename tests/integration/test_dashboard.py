@@ -138,6 +138,17 @@ class DashboardTests(SynchronousTestCase):
         self.wait_for_state("green", "admin", "drain")
         browser.wait("document.querySelector('.pool').classList.contains('dry')", "the pool to say that it has nothing")
 
+    def test_the_last_one_is_not_lightly_weighed_out(self) -> None:
+        """Weight 0 for the last one wants a second Enter."""
+        self.start("green")
+        browser = self.open()
+        self.press_in(browser, "green", "disclose")
+        browser.type(".disclosed form input", f"0{ENTER}")
+        self.assertEqual(browser.value(FIELD, "green", "set-weight"), "Take the last out?")
+        self.assertEqual(self.state("green")["weight"], 1)
+        browser.press(ENTER)
+        self.wait_for_state("green", "weight", 0)
+
     def test_weight_and_maintenance(self) -> None:
         """A row's details set a weight, which the Enter key confirms, and the state for maintenance."""
         self.start("green", "blue")
@@ -179,7 +190,9 @@ class DashboardTests(SynchronousTestCase):
                       "&& (window.wrong = document.body.innerText)).observe(document.body, {subtree: true, characterData: true})")  # fmt: skip
         self.start("green", "blue")
         browser.wait(LIVE, "the page to be live again")
-        browser.wait("document.getElementById('events').textContent.includes('began anew')", "the restart to be noticed")
+        browser.wait(
+            "document.getElementById('events').textContent.includes('began anew')", "the restart to be noticed"
+        )
         self.talk()
         browser.wait(f"Number({FIELD}) > 0", "new traffic to be seen", "green", "rate")
         self.assertIsNone(browser.value("window.wrong"))
@@ -204,7 +217,9 @@ class DashboardTests(SynchronousTestCase):
         self.assertEqual(browser.value("sessionStorage.getItem('txlb-token')"), TOKEN)
         browser.value("sessionStorage.setItem('txlb-token', 'wrong')")
         self.press_in(browser, "green", "main")
-        browser.wait("document.querySelector('.notice.failed')?.textContent.includes('green is as it was')", "the error")
+        browser.wait(
+            "document.querySelector('.notice.failed')?.textContent.includes('green is as it was')", "the error"
+        )
 
     def test_pauses_while_hidden(self) -> None:
         """Nothing is asked of the balancer for a tab that nobody looks at."""
@@ -243,7 +258,9 @@ class DashboardTests(SynchronousTestCase):
         browser.value("[...document.querySelectorAll('.backend')].forEach((row) => { row.known = true; })")
         before = browser.text("#identity")
         wait_until(lambda: self.talk(50) or browser.text("#identity") != before, "another state")
-        self.assertEqual(browser.value("[...document.querySelectorAll('.backend')].filter((row) => row.known).length"), 200)
+        self.assertEqual(
+            browser.value("[...document.querySelectorAll('.backend')].filter((row) => row.known).length"), 200
+        )
         self.assertLess(float(browser.value("document.body.dataset.updateMs")), 200)
         request = urllib.request.Request(
             f"{self.page}api/v1/pools/echoes/backends/{quote('app-007')}",
@@ -254,7 +271,10 @@ class DashboardTests(SynchronousTestCase):
         browser.wait("document.querySelector('.filters').textContent.includes('1 maintenance')", "the filter")
         browser.value("[...document.querySelectorAll('.filter')].find((b) => b.textContent.includes('maint')).id = 'f'")
         browser.click("#f")
-        self.assertEqual(browser.value("[...document.querySelectorAll('.backend:not([hidden]) b')].map((b) => b.textContent)"), ["app-007"])
+        self.assertEqual(
+            browser.value("[...document.querySelectorAll('.backend:not([hidden]) b')].map((b) => b.textContent)"),
+            ["app-007"],
+        )
 
     def test_figures(self) -> None:
         """How numbers are written for people."""

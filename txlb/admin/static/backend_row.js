@@ -22,7 +22,7 @@ export function backendRow(backend, isLast) {
   onClick(f.ready, () => "", () => setAdmin(backend, "ready"));
   onClick(f.drain, risk, () => setAdmin(backend, "drain"));
   onClick(f.maint, risk, () => setAdmin(backend, "maint"));
-  steerWeight(row, backend);
+  steerWeight(row, backend, isLast);
   return row;
 }
 
@@ -35,18 +35,28 @@ function disclose(row) {
   if (open) updateDetails(row);
 }
 
-function steerWeight(row, backend) {
+function steerWeight(row, backend, isLast) {
   const { f } = row;
   const told = () => f.weight.value !== String(backend.raw.weight);
-  f.weight.addEventListener("input", () => f["weight-form"].classList.toggle("told", told()));
+  f.weight.addEventListener("input", () => {
+    f["weight-form"].classList.toggle("told", told());
+    ask(f["set-weight"], false);
+  });
   f.weight.addEventListener("keydown", (event) => {
     if (event.key === "Escape") showWeight(row, true);
   });
   f["weight-form"].addEventListener("submit", async (event) => {
     event.preventDefault();
+    if (Number(f.weight.value) === 0 && isLast() && !isAsking(f["set-weight"])) return ask(f["set-weight"], true);
     await setWeight(backend, Number(f.weight.value));
     showWeight(row, true);
   });
+}
+
+/** Weight 0 for the last backend wants a second Enter, as a drain wants a second click. */
+function ask(button, asking) {
+  button.classList.toggle("asking", asking);
+  setText(button, asking ? "Take the last out?" : "Set");
 }
 
 /** What is being typed is left alone. */
@@ -54,6 +64,7 @@ function showWeight(row, anyway) {
   const { f, backend } = row;
   if (!anyway && f["weight-form"].classList.contains("told")) return;
   f["weight-form"].classList.remove("told");
+  ask(f["set-weight"], false);
   const weight = String(backend.raw.weight);
   if (f.weight.value !== weight) f.weight.value = weight;
 }

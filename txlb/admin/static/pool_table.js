@@ -89,12 +89,18 @@ export class PoolTable {
   }
 
   #makeRow(name) {
-    const isLast = () => this.#pool.offered.size === 1 && this.#pool.offered.has(name);
-    const row = backendRow(this.#pool.backends.get(name), isLast);
+    const row = backendRow(this.#pool.backends.get(name), () => this.#isLast(name));
     row.seen = true;
     row.show = () => updateBackend(row, this.#pool, this.scale, true);
     inSight.observe(row);
     return row;
+  }
+
+  /** Whether nobody would take connections without this one, not even a backup. */
+  #isLast(name) {
+    const { offered, backends } = this.#pool;
+    const takes = ({ name, raw }) => offered.has(name) || (raw.eligible && raw.effective_weight > 0);
+    return offered.has(name) && ![...backends.values()].some((other) => other.name !== name && takes(other));
   }
 
   /** Buttons that say how many are in which state, and show only those. */
