@@ -170,6 +170,9 @@ class Bed(TestCase):
                 served.transport.abortConnection()
         await until(lambda: not any(server.open for server in self.servers), "the servers' connections to end")
         await until(lambda: all(client.lost for client in self.clients), "the clients to end")
+        self.balancer = None
+        self.servers.clear()
+        self.clients.clear()
 
     async def server(self, **options: Any) -> Server:
         """A backend's server, s0, s1, …"""

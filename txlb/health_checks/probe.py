@@ -34,7 +34,7 @@ class Probe:
         self._timer = self._clock.callLater(self._timeout, self._timed_out)
         try:
             answer = ask(connect)
-        except Exception:
+        except BaseException:  # sys.exit() is no Exception
             self._end(verdict_of_failure(Failure()))
             return
         if inspect.iscoroutine(answer):
@@ -74,7 +74,7 @@ class Probe:
         if self._answer is not None:
             try:
                 self._answer.cancel()
-            except Exception:
+            except BaseException:
                 log.failure("A health check's canceller failed")
 
     def _end(self, verdict: Verdict) -> None:

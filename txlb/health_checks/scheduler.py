@@ -14,6 +14,7 @@ from typing import Any
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.python.reflect import safe_str
 
 from txlb.errors import TxlbError
 from txlb.events import EventBus, PluginFailed
@@ -85,8 +86,8 @@ class Scheduler:
         except TxlbError as error:
             complain.broken(str(error), None)
             return None
-        except Exception as error:  # whatever a third party's constructor does
-            complain.broken(one_line(f"{type(error).__name__}: {error}"), Failure())
+        except BaseException as error:  # whatever a third party's constructor does
+            complain.broken(one_line(f"{type(error).__name__}: {safe_str(error)}"), Failure())
             return None
         return _PoolChecks(self._around, pool, health, check, complain)
 

@@ -14,6 +14,7 @@ from attrs import frozen
 from twisted.internet import error
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.python.failure import Failure
+from twisted.python.reflect import safe_repr, safe_str
 
 from txlb.errors import CheckFailed
 
@@ -63,19 +64,19 @@ def verdict_of_answer(answer: object) -> Verdict:
     """A check answers with a few words; anything else is no answer."""
     if isinstance(answer, str):
         return Verdict(Kind.OK, one_line(answer))
-    return Verdict(Kind.BROKEN, f"answered {one_line(repr(answer))} instead of a few words")
+    return Verdict(Kind.BROKEN, f"answered {one_line(safe_repr(answer))} instead of a few words")
 
 
 def verdict_of_failure(failure: Failure) -> Verdict:
     """Tell a bad backend from our own trouble and from a bad check."""
     problem = failure.value
     if isinstance(problem, CheckFailed):
-        return Verdict(Kind.FAILED, one_line(str(problem)) or "failed")
+        return Verdict(Kind.FAILED, one_line(safe_str(problem)) or "failed")
     if is_local(problem):
         return Verdict(Kind.LOCAL, one_line(str(problem)))
     if isinstance(problem, _UNREACHABLE):
         return Verdict(Kind.FAILED, network_words(problem))
-    return Verdict(Kind.BROKEN, one_line(f"{type(problem).__name__}: {problem}"), failure)
+    return Verdict(Kind.BROKEN, one_line(f"{type(problem).__name__}: {safe_str(problem)}"), failure)
 
 
 def is_local(problem: BaseException | None) -> bool:

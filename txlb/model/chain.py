@@ -1,7 +1,8 @@
 """Strategies in a row, and what they may do to the pool: nothing.
 
 The next strategy is asked when the one before has no pick. One that raises, or picks what it was not offered, costs at
-most that one connection: it is logged with its name, published as `PluginFailed`, and the next one is asked.
+most that one connection: it is logged with its name, published as `PluginFailed`, and the next one is asked. That holds
+for `sys.exit()` too, which is no `Exception`, and for errors and answers that raise when they are shown.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from attrs import define
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.python.reflect import safe_repr, safe_str
 
 from txlb.events import EventBus, PluginFailed
 from txlb.interfaces import IExplains, IObservesLoad, IObservesOutcome, IObservesTime
@@ -25,6 +27,10 @@ log = Logger()
 
 QUIET = 1.0
 """Seconds between two reports of one strategy; failures in between are counted in the next one."""
+
+
+LONGEST = 200
+"""Characters of what a strategy raised or picked that are reported."""
 
 
 @define(eq=False)
@@ -71,7 +77,7 @@ class Chain:
                 backend = link.pick(client, exclude)
                 if backend is not None and (backend not in offered or backend in exclude):
                     backend = self._ask_again(link, client, exclude, offered, backend)
-            except Exception:
+            except BaseException:
                 self._failed(link, "pick")
                 continue
             if backend is not None:
@@ -86,7 +92,7 @@ class Chain:
         for link in self.links:
             try:
                 steps = link.strategy.rebuild(backends)
-            except Exception:
+            except BaseException:
                 self._failed(link, "rebuild")
                 continue
             if steps is not None:
@@ -101,7 +107,7 @@ class Chain:
         for link in self.observes_load:
             try:
                 link.strategy.changed(backend)
-            except Exception:
+            except BaseException:
                 self._failed(link, "changed")
 
     def measured(self, backend: Backend, what: str, seconds: float) -> None:
@@ -109,7 +115,7 @@ class Chain:
         for link in self.observes_time:
             try:
                 link.strategy.measured(backend, what, seconds)
-            except Exception:
+            except BaseException:
                 self._failed(link, "measured")
 
     def released(self, backend: Backend, outcome: str) -> None:
@@ -117,7 +123,7 @@ class Chain:
         for link in self.observes_outcome:
             try:
                 link.strategy.released(backend, outcome)
-            except Exception:
+            except BaseException:
                 self._failed(link, "released")
 
     def scores(self, client: Any) -> tuple[str, list[tuple[Any, float, str]]]:
@@ -126,7 +132,7 @@ class Chain:
             if IExplains.providedBy(link.strategy):
                 try:
                     return link.name, [(b, score, str(why)) for b, score, why in link.strategy.scores(client)]
-                except Exception:
+                except BaseException:
                     self._failed(link, "scores")
         return self.links[0].name if self.links else "", []
 
@@ -137,12 +143,12 @@ class Chain:
         stale: set[Any] = set()
         while answer is not None and answer not in offered:
             if answer not in self._known or answer in stale:
-                self._report(link, f"picked {answer!r}, which it was not offered", None)
+                self._report(link, f"picked {_words(safe_repr(answer))}, which it was not offered", None)
                 return None
             stale.add(answer)
             answer = link.pick(client, _Either(exclude, stale))
         if answer is not None and answer in exclude:
-            self._report(link, f"picked {answer!r}, which was excluded", None)
+            self._report(link, f"picked {_words(safe_repr(answer))}, which was excluded", None)
             return None
         return answer
 
@@ -150,13 +156,15 @@ class Chain:
         for link, steps in unfinished:
             try:
                 yield from steps
-            except Exception:
+            except GeneratorExit:  # a newer rebuild has taken the place of this one
+                raise
+            except BaseException:
                 self._failed(link, "rebuild")
         self._known = frozenset(backends)
 
     def _failed(self, link: Link, where: str) -> None:
         failure = Failure()
-        self._report(link, f"{where} raised {type(failure.value).__name__}: {failure.value}", failure)
+        self._report(link, f"{where} raised {type(failure.value).__name__}: {_words(safe_str(failure.value))}", failure)
 
     def _report(self, link: Link, reason: str, failure: Failure | None) -> None:
         now = self._clock.seconds()
@@ -171,6 +179,12 @@ class Chain:
         else:
             log.failure("Strategy {strategy}: {reason}", failure, strategy=link.name, reason=reason)
         self._bus.publish(PluginFailed("strategy", link.name, reason))
+
+
+def _words(text: str) -> str:
+    """On one line, and not too long."""
+    shown = " ".join(text[:800].split())
+    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
 
 
 class _Either:
