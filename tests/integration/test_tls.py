@@ -79,12 +79,14 @@ class Tls(SynchronousTestCase):
         """A TLS client is served, and its clean close is no failure."""
         balancer = self.start(programs.free_port())
         context = ssl.create_default_context(cafile=str(self.cert))
+        context.set_alpn_protocols(["h2", "http/1.1"])  # as curl does; the balancer speaks none of them
         with (
             socket.create_connection(("127.0.0.1", self.inner), timeout=20) as plain,
             context.wrap_socket(plain, server_hostname="localhost") as client,
         ):
             client.sendall(b"hello")
             self.assertEqual(client.recv(5), b"hello")
+            self.assertIsNone(client.selected_alpn_protocol())
             client.unwrap()
         self.assertEqual(self.exchange(b"again"), b"again")
         self.assertNotIn("Traceback", balancer.output())

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
-from zope.interface import alsoProvides
 
 from txlb.config.endpoint_forms import SERVER
 from txlb.config.endpoints import parse_endpoint
@@ -59,7 +58,6 @@ class AdminPort:
             assert self._access is not None
             self._admin.admit(self._access)
             bound = self._ports.bound[wanted]
-            _name_protocol(bound.doorway)
             bound.hand_to(self._admin, self._admin.factory, Plain)
             if wanted != self._serving:
                 log.info("admin: listening on {listen}", listen=wanted)
@@ -103,12 +101,6 @@ class AdminPort:
     def _close_all_but(self, kept: str) -> Any:
         for description in [description for description in self._ports.bound if description != kept]:
             yield self._ports.close(description)
-
-
-def _name_protocol(doorway: Any) -> None:
-    """For TLS: Twisted fails a handshake in which the client names protocols, as browsers do, and the server has none."""
-    doorway.acceptableProtocols = lambda: [b"http/1.1"]
-    alsoProvides(doorway, IProtocolNegotiationFactory)
 
 
 def private(listen: str) -> str:

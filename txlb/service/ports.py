@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from attrs import define, field
+from OpenSSL.SSL import NO_OVERLAPPING_PROTOCOLS
 from twisted.internet.defer import Deferred, gatherResults, inlineCallbacks, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, ILoggingContext
 from twisted.internet.protocol import Factory
+from twisted.internet.ssl import CertificateOptions
 from zope.interface import implementer
 
 from txlb.errors import TxlbError
@@ -85,7 +87,7 @@ class Ports:
                 continue
             try:
                 new[description] = yield self.listen(description)
-            except (CannotListenError, OSError, ValueError) as error:
+            except (CannotListenError, OSError, ValueError, IndexError) as error:
                 yield gatherResults([maybeDeferred(bound.port.stopListening) for bound in new.values()])
                 raise PortUnavailable(f"cannot listen on {description}: {_reason(error)}") from error
         self.bound.update(new)
@@ -96,7 +98,9 @@ class Ports:
         doorway = Doorway()
         given = adopting.take_given(self.given, description)
         reactor = Adopting(self.reactor, given[0]) if given else self.reactor
-        port = yield maybeDeferred(serverFromString(reactor, description).listen, doorway)
+        endpoint = serverFromString(reactor, description)
+        _negotiate_nothing(endpoint)
+        port = yield maybeDeferred(endpoint.listen, doorway)
         port.stopReading()
         for sock in given:
             sock.close()  # the port has a duplicate
@@ -149,6 +153,16 @@ class Plain:
         return self._port
 
 
+def _negotiate_nothing(endpoint: Any) -> None:
+    """For TLS: where a client names protocols (ALPN), as browsers and curl do, and the server has none, Twisted 26.10
+    fails the handshake. To pass bytes on is to speak none of them, so the offer is left unanswered."""
+    options = getattr(endpoint, "_sslContextFactory", None)
+    if isinstance(options, CertificateOptions):
+        options.getContext().set_alpn_select_callback(lambda connection, offered: NO_OVERLAPPING_PROTOCOLS)
+
+
 def _reason(error: Exception) -> str:
+    if isinstance(error, IndexError):  # what a systemd: endpoint makes of a socket that it does not find
+        return "systemd has handed over no such socket"
     inner = getattr(error, "socketError", error)
     return str(getattr(inner, "strerror", None) or inner)
