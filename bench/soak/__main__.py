@@ -11,7 +11,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -24,9 +23,13 @@ from bench.native import Backend, build
 from bench.process import BenchError, Process, accepts, end_by_exception, free_port, wait_for
 from bench.soak.faults import Faults
 from bench.soak.traffic import Traffic
-from bench.soak.verdict import flat, growth, left_over, troubles
+from bench.soak.verdict import at_rest, flat, growth, left_over, troubles
 
 SETTLE = 45.0
+"""Seconds in which all must be as it was."""
+
+BASELINE = 5.0
+"""Seconds in which the least is taken for the baseline: twice what the longest timer of an idle balancer lasts."""
 
 
 @define
@@ -55,7 +58,7 @@ class Soak:
         wait_for(partial(_up, balancer, port), 30, "the balancer is up")
         traffic = Traffic(port, rng)
         asyncio.run(_for_a_moment(traffic))  # what is made at the first connection belongs to the baseline
-        before = self._settled(balancer, None)
+        before = self._baseline(balancer)
         traffic.counts.clear()
         asyncio.run(self._soak(balancer, traffic, trouble))
         after = self._settled(balancer, before)
@@ -83,21 +86,32 @@ class Soak:
         traffic.stopped = True
         await clients
 
-    def _settled(self, balancer: Process, before: dict[str, int] | None) -> dict[str, int]:
-        """What it holds once it holds as little as `before`, or after a while. Without `before`: once it is steady."""
-        told, seen = self.folder / "told", Counter[str]()
-        end = time.monotonic() + SETTLE
-        while True:
-            told.unlink(missing_ok=True)
-            os.kill(balancer.popen.pid, signal.SIGUSR1)
-            wait_for(told.exists, 30, "the balancer tells what it holds")
-            text = told.read_text()
-            now: dict[str, int] = json.loads(text)
-            seen[text] += 1
-            steady = before is None and not now["pairs"] and seen[text] >= 5
-            if steady or (before is not None and not left_over(before, now)) or time.monotonic() > end:
-                return now
+    def _baseline(self, balancer: Process) -> dict[str, int]:
+        """What it holds at rest: the least that is seen in a while, which is longer than its timers last."""
+        begin, seen = time.monotonic(), list[dict[str, int]]()
+        while not seen or time.monotonic() - begin < BASELINE:
+            held = self._held(balancer)
+            if not held["pairs"]:
+                seen.append(held)
+            elif time.monotonic() - begin > SETTLE:
+                raise BenchError("the first connections do not end")
             time.sleep(0.1)
+        return at_rest(seen)
+
+    def _settled(self, balancer: Process, before: dict[str, int]) -> dict[str, int]:
+        """What it holds once that is the same as `before`, or after a while."""
+        end = time.monotonic() + SETTLE
+        while left_over(before, now := self._held(balancer)) and time.monotonic() < end:
+            time.sleep(0.1)
+        return now
+
+    def _held(self, balancer: Process) -> dict[str, int]:
+        told = self.folder / "told"
+        told.unlink(missing_ok=True)
+        os.kill(balancer.popen.pid, signal.SIGRTMIN)
+        wait_for(partial(_there, balancer, told), 30, "the balancer tells what it holds")
+        held: dict[str, int] = json.loads(told.read_text())
+        return held
 
     def _judge(self, traffic: Traffic, before: dict[str, int], after: dict[str, int]) -> None:
         for name, count in left_over(before, after).items():
@@ -115,7 +129,8 @@ class Soak:
     def _show(self, traffic: Traffic, trouble: Faults, before: dict[str, int], after: dict[str, int]) -> None:
         rows: dict[str, Any] = {name: f"{count:,}" for name, count in sorted(traffic.counts.items())}
         rows |= {f"fault: {name}": count for name, count in sorted(trouble.counts.items())}
-        rows |= {name: f"{before[name]} before, {after[name]} after" for name in before}
+        names = sorted(before | after)
+        rows |= {name: f"{before.get(name, 0)} before, {after.get(name, 0)} after" for name in names}
         rows["resident memory"] = f"{self.resident[0]:,} to {self.resident[-1]:,} KiB, {growth(self.resident):+,} KiB"
         for name, value in rows.items():
             print(f"{name:<28} {value}")
@@ -129,6 +144,11 @@ class Soak:
 def _up(balancer: Process, port: int) -> bool:
     balancer.alive()
     return accepts("127.0.0.1", port)
+
+
+def _there(balancer: Process, path: Path) -> bool:
+    balancer.alive()
+    return path.exists()
 
 
 async def _for_a_moment(traffic: Traffic) -> None:

@@ -1,4 +1,4 @@
-"""`twist txlb` with an ear: at SIGUSR1 it writes what it holds to a file.
+"""`twist txlb` with an ear: at SIGRTMIN it writes what it holds to a file.
 
 python -m bench.soak.inside CONFIG FILE
 """
@@ -9,6 +9,7 @@ import gc
 import json
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,19 @@ reactor: Any = installed
 
 
 def holdings() -> dict[str, int]:
-    """How many descriptors, pairs, delayed calls and readers there are, once garbage is gone."""
+    """How many descriptors, pairs, readers and delayed calls there are, once garbage is gone; the calls by what they
+    call, so that one too many has a name."""
     gc.collect()
     return {
         "descriptors": len(list(Path("/proc/self/fd").iterdir())) - 1,  # the one by which it is read
         "pairs": sum(type(thing) is ProxyPair for thing in gc.get_objects()),
-        "delayed calls": len(reactor.getDelayedCalls()),
         "readers": len(reactor.getReaders()),
+        **Counter(f"call {_name(call.func)}" for call in reactor.getDelayedCalls()),
     }
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
 def tell(path: Path) -> None:
@@ -40,7 +46,7 @@ def tell(path: Path) -> None:
 
 def main(config: str, told: str) -> None:
     """Run until SIGTERM."""
-    signal.signal(signal.SIGUSR1, lambda *_: reactor.callFromThread(tell, Path(told)))
+    signal.signal(signal.SIGRTMIN, lambda *_: reactor.callFromThread(tell, Path(told)))
     _twist.Twist.main(["twist", "--log-format=text", "txlb", "--config", config])
 
 

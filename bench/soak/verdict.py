@@ -6,14 +6,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
 SLACK_KIB = 4096
-MAY_SHRINK = frozenset({"delayed calls"})  # some exist only for a while, and may have been there at the start
 TROUBLE = ("Unhandled", "Traceback (most recent call last)", "#critical]")
 
 
 def left_over(baseline: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
     """What there is more or less of than before, by name; empty when all is as it was."""
-    changes = {name: now[name] - count for name, count in baseline.items()}
-    return {name: by for name, by in changes.items() if by > 0 or (by and name not in MAY_SHRINK)}
+    names = [*baseline, *[name for name in now if name not in baseline]]
+    changes = {name: now.get(name, 0) - baseline.get(name, 0) for name in names}
+    return {name: by for name, by in changes.items() if by}
+
+
+def at_rest(seen: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Of what a balancer held at several moments without traffic, the least.
+
+    Timers that end by themselves (a look at young connections, at unused pipes) and probes on their way come on top of it.
+    """
+    return dict(min(seen, key=lambda held: sum(held.values())))
 
 
 def growth(resident: Sequence[int]) -> int:

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from bench.soak.faults import STRATEGIES, configuration
 from bench.soak.traffic import PATTERN, SPAN, pattern
-from bench.soak.verdict import flat, growth, left_over, troubles
+from bench.soak.verdict import at_rest, flat, growth, left_over, troubles
 from txlb.registry import strategies
 
 
@@ -22,10 +22,21 @@ class LeftOverTests(SynchronousTestCase):
         """A leak is told with its size; less than before is not as it was either."""
         self.assertEqual(left_over({"pairs": 0, "readers": 3}, {"pairs": 2, "readers": 1}), {"pairs": 2, "readers": -2})
 
-    def test_a_timer_that_ended_is_no_leak(self) -> None:
-        """One more delayed call is; one less was a timer that ran when the soak began."""
-        self.assertEqual(left_over({"delayed calls": 5}, {"delayed calls": 4}), {})
-        self.assertEqual(left_over({"delayed calls": 5}, {"delayed calls": 6}), {"delayed calls": 1})
+    def test_what_was_not_there_before(self) -> None:
+        """A timer of a kind that the baseline has none of is told by its name, and so is one that is missing."""
+        self.assertEqual(
+            left_over({"call Watch._due": 4}, {"call Watch._due": 4, "call Probe._late": 1}), {"call Probe._late": 1}
+        )
+        self.assertEqual(left_over({"call Watch._due": 4}, {}), {"call Watch._due": -4})
+
+
+class AtRestTests(SynchronousTestCase):
+    """`at_rest`"""
+
+    def test_timers_that_end_by_themselves_are_not_in_it(self) -> None:
+        """The moment at which the least is held counts."""
+        seen = [{"pairs": 0, "call settle": 1, "call due": 4}, {"pairs": 0, "call due": 4}, {"pairs": 0, "call due": 5}]
+        self.assertEqual(at_rest(seen), {"pairs": 0, "call due": 4})
 
 
 class GrowthTests(SynchronousTestCase):
