@@ -68,6 +68,21 @@ class LimitsTests(Bed):
         clients[0].transport.loseConnection()
         await late.read(2)
 
+    async def test_a_smaller_maximum(self) -> None:
+        """A reload lowers the maximum below what is open: nobody is cut off, and the next is served when the last
+        of them has left."""
+        server = await self.server(greets=True)
+        port = await self.balance([server], listener={"max_connections": 3})
+        clients = [await self.stays(port) for _ in range(3)]
+        await self.balancer.reload(self.changed(max_connections=1))
+        late = await self.dial(port)
+        for client in clients:
+            await deferLater(reactor, 0.05)
+            self.assertEqual((b"", None), (late.received, late.lost))
+            client.transport.loseConnection()
+        await late.read(2)
+        self.assertEqual({"ok": 3}, self.outcomes())
+
     async def test_queue_is_fair(self) -> None:
         """Who came first is served first, one for each place that is given back."""
         server = await self.server(greets=True)
