@@ -99,7 +99,7 @@ class Pool(Steered):
         """
         if exclude:
             return self._acquire_retry(client, exclude)
-        if len(self._queue):
+        if self._queue.tickets:
             return self._refuse("queue")
         return self._acquire_first(client)
 
@@ -156,7 +156,7 @@ class Pool(Steered):
             self._roster.failed(backend, outcome)
         if not backend.present:
             self._roster.forget_if_idle(backend)
-        if len(self._queue):
+        if self._queue.tickets:
             self._queue.serve_soon()
 
     def explain(self, client: Any) -> dict[str, Any]:

@@ -37,38 +37,38 @@ class Ticket:
 
 
 class Queue:
-    """`acquire(client)` is asked for a lease, and the queue ends a round at the first None."""
+    """`acquire(client)` is asked for a lease, and the queue ends a round at the first None. `tickets` wait, in order."""
 
     def __init__(self, clock: IReactorTime, acquire: Callable[[Any], Lease | None]) -> None:
         self._clock = clock
         self._acquire = acquire
-        self._tickets: OrderedDict[Ticket, None] = OrderedDict()
+        self.tickets: OrderedDict[Ticket, None] = OrderedDict()
         self._call: IDelayedCall | None = None
 
     def __len__(self) -> int:
-        return len(self._tickets)
+        return len(self.tickets)
 
     def join(self, spec: QueueSpec, client: Any, callback: Callable[[Lease | None], object]) -> Ticket | None:
         """A ticket, or None where the queue is full."""
-        if len(self._tickets) >= spec.size:
+        if len(self.tickets) >= spec.size:
             return None
         ticket = Ticket(self, client, callback)
         ticket.timer = self._clock.callLater(spec.timeout, self._expired, ticket)
-        self._tickets[ticket] = None
+        self.tickets[ticket] = None
         return ticket
 
     def leave(self, ticket: Ticket) -> bool:
         """Take a ticket out; returns whether it was still waiting."""
-        if ticket not in self._tickets:
+        if ticket not in self.tickets:
             return False
-        del self._tickets[ticket]
+        del self.tickets[ticket]
         if ticket.timer is not None and ticket.timer.active():
             ticket.timer.cancel()
         return True
 
     def serve_soon(self) -> None:
         """Room may have been made: serve those who wait, in the next turn."""
-        if self._tickets and self._call is None:
+        if self.tickets and self._call is None:
             self._call = self._clock.callLater(0, self._serve)
 
     def stop(self) -> None:
@@ -76,13 +76,13 @@ class Queue:
         if self._call is not None:
             self._call.cancel()
             self._call = None
-        while self._tickets:
-            self._answer(next(iter(self._tickets)), None)
+        while self.tickets:
+            self._answer(next(iter(self.tickets)), None)
 
     def _serve(self) -> None:
         self._call = None
-        while self._tickets:
-            ticket = next(iter(self._tickets))
+        while self.tickets:
+            ticket = next(iter(self.tickets))
             lease = self._acquire(ticket.client)
             if lease is None:
                 return

@@ -244,12 +244,11 @@ class ProxyPair:
 
     def read_ended(self, side: Side) -> None:
         """A side sends no more."""
-        if not self.engine.links and self.engine.broken(side.transport):
+        if not (self.linked or self.engine.links) and self.engine.broken(side.transport):
             # Where reading was paused and resumed in one turn, Twisted takes a reset for an end.
             side.transport.abortConnection()
             return
-        by_client = side is self.client_side
-        if by_client:
+        if side is self.client_side:
             self._client_ended = True
         else:
             self._backend_ended = True
@@ -260,12 +259,12 @@ class ProxyPair:
             self._close(self.client_side)
             self._close(self.backend_side)
         else:
-            self._half_close((self.backend_side if by_client else self.client_side).transport)  # type: ignore[union-attr]
+            self._half_close((self.backend_side if self._client_ended else self.client_side).transport)  # type: ignore[union-attr]
 
     def lost(self, side: Side, reason: Failure) -> None:
         """A side is gone: we closed it, it was reset, or (TLS) its other end closed both directions at once."""
         before = self.state
-        reset = self._is_reset(reason.value)
+        reset = not isinstance(reason.value, ConnectionDone) and self._is_reset(reason.value)
         if reset or before == REACHING:
             by_client = side is self.client_side
             self._decide(Outcome.RESET_BY_CLIENT if by_client else Outcome.RESET_BY_BACKEND, _words(reason))
@@ -281,10 +280,7 @@ class ProxyPair:
             self._pass_reset(other) if reset else self._close(other)
 
     def _is_reset(self, error: BaseException | None) -> bool:
-        """Not when the loss is clean, nor when it is our own abort, which comes in CLOSING only, but for one that
-        `txlb.proxy.timeouts` found."""
-        if isinstance(error, ConnectionDone):
-            return False
+        """Not when it is our own abort, which comes in CLOSING only, but for one that `txlb.proxy.timeouts` found."""
         return self.state != CLOSING or not isinstance(error, ConnectionAborted)
 
     def _begin_closing(self) -> None:

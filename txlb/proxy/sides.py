@@ -100,10 +100,12 @@ class BackendSide(Side):
         self.pair = pair
 
     def connectionMade(self) -> None:
-        if not self.pair.linked and ISSLTransport.providedBy(self.transport):
-            self.pair.handshaking(self)
+        pair = self.pair
+        if not pair.linked and ISSLTransport.providedBy(self.transport):
+            pair.handshaking(self)
         else:
-            self.handshakeCompleted()
+            self.ready = True
+            pair.connected(self)
 
     def handshakeCompleted(self) -> None:
         if not self.abandoned:

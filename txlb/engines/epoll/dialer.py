@@ -51,22 +51,19 @@ class Dial:
 
     def start(self) -> None:
         """Try the addresses that are known, or those that become known."""
-        resolver = self._engine.resolver
-        addresses = self._target.addresses or resolver.addresses(self._target)
+        addresses = self._target.addresses or self._engine.resolver.addresses(self._target)
         if addresses:
-            self._begin(addresses)
+            self._left = addresses[1:]
+            self._connect(addresses[0])
         else:
-            resolver.wait(self._target, self, self._resolved)
+            self._engine.resolver.wait(self._target, self, self._resolved)
 
     def _resolved(self, addresses: Addresses) -> None:
         if addresses:
-            self._begin(addresses)
+            self._left = addresses[1:]
+            self._connect(addresses[0])
         else:
             self._fail(DialError(Outcome.REFUSED, f"{self._target.host}: the name is not known"))
-
-    def _begin(self, addresses: Addresses) -> None:
-        self._left = addresses[1:]
-        self._connect(addresses[0])
 
     def _connect(self, address: tuple[int, Any]) -> None:
         self._address = address

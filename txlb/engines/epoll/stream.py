@@ -11,7 +11,9 @@ are. So the state is kept here, and each rule guards against one way to hang for
   buffer of `outbox` is at most one read.
 - A short read means that the socket is drained, which saves the read that would only say EAGAIN; but not on a UNIX socket,
   not beside urgent data, and not where the end was announced. `to_end` says so: read until EAGAIN, EOF or an error.
-- After `TURNS` full reads the others have their turn: `rearm` has the rest reported again.
+- After `TURNS` reads the others have their turn: `rearm` has the rest reported again. As many full ones, now or earlier,
+  and the stream is spliced from then on, for else it would depend on luck: whoever reads as fast as the sender sends never
+  meets them in a row, and goes on copying.
 
 *Endings.* The two directions end apart.
 
@@ -44,7 +46,7 @@ SIZE = 32768
 """Bytes read at once, and the most that waits in this process for one direction. More would leave the cache."""
 
 TURNS = 8
-"""Full reads of one stream before the others have their turn."""
+"""Reads of one stream before the others have their turn; and full ones, in however many turns, before it is spliced."""
 
 BULK_TURN = 524288
 """Bytes of one stream that are spliced before the others have their turn."""
@@ -68,7 +70,9 @@ class Stream:
         "bulk",
         "closed",
         "closing",
+        "ended",
         "fd",
+        "full_reads",
         "half_closing",
         "loop",
         "mute",
@@ -94,13 +98,16 @@ class Stream:
         self.outbox = EMPTY
         self.received = 0
         self.reading = True
+        self.full_reads = 0
         self.readable = self.untold = self.bulk = False
-        self.broken = self.mute = self.half_closing = self.closing = self.closed = False
+        self.ended = self.broken = self.mute = self.half_closing = self.closing = self.closed = False
 
     def ready(self, mask: int) -> None:
         """What the set reports of this socket."""
         if mask & UNUSUAL:
-            self._note(mask)
+            self.to_end = True
+            if mask & ERR:
+                self.broken = True
         if mask & OUT and self.outbox:
             self._flush()
         if mask & READ:
@@ -144,12 +151,15 @@ class Stream:
             if sent < count:
                 self._store(peer, data, sent)
                 return
-            if count < SIZE and not self.to_end:
+            if count == SIZE:
+                self.full_reads += 1
+            elif not self.to_end:
                 self.readable = False
                 return
             turns -= 1
-            if not turns:
-                self.readable = self.bulk = True
+            if not turns or self.full_reads == TURNS:
+                self.readable = True
+                self.bulk = self.full_reads == TURNS
                 self.loop.rearm(fd, WATCH)
                 return
 
@@ -171,7 +181,7 @@ class Stream:
         """Full reads one after the other: let the kernel move the pages."""
         pipe = self.loop.pipes.take()
         if pipe is None:
-            self.bulk = False
+            self.bulk, self.full_reads = False, 0
             self._pump()
             return
         fd, moved = self.fd, 0
@@ -193,8 +203,7 @@ class Stream:
                     pipe = None
                     return
         except BlockingIOError:
-            self.bulk = moved >= SIZE
-            self._drained()
+            self._ran_dry(moved)
         except OSError:
             self._read_failed()
         else:
@@ -202,6 +211,11 @@ class Stream:
         finally:
             if pipe is not None:
                 pipe.release()
+
+    def _ran_dry(self, moved: int) -> None:
+        if moved < SIZE:  # no longer in bulk: what comes now is copied again
+            self.bulk, self.full_reads = False, 0
+        self._drained()
 
     def _store_pipe(self, peer: Stream, pipe: Pipe) -> None:
         peer.outbox = [pipe]
@@ -257,11 +271,6 @@ class Stream:
 
     # What the kernel says beside bytes
 
-    def _note(self, mask: int) -> None:
-        self.to_end = True
-        if mask & ERR:
-            self.broken = True
-
     def _drained(self) -> None:
         self.readable = False
         self.to_end = self.unix
@@ -282,13 +291,17 @@ class Stream:
 
     def _at_end(self) -> None:
         self.reading = self.readable = False
+        self.ended = True
         if self.broken or self.mute:
             self.lose(LOST)
+        elif self.peer is not None:
+            self.protocol.readConnectionLost()
         else:
             self._tell_end()
 
     def _tell_end(self) -> None:
-        self.protocol.readConnectionLost()
+        """Not linked: what the end means is the Protocol's choice."""
+        raise NotImplementedError
 
     # Writing
 
@@ -341,7 +354,8 @@ class Stream:
             return
         self.closed = True
         self.reading = False
-        self._drop_outbox()
+        if self.outbox:
+            self._drop_outbox()
         peer = self.peer
         if peer is not None:
             self.peer = peer.peer = None

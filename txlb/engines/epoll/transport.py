@@ -43,13 +43,13 @@ def address_of(family: int, name: Any) -> Any:
 class Transport(Stream):
     """One connection, accepted or dialled. `sock` is made of the descriptor only when a call needs one."""
 
-    __slots__ = ("_address", "_half_closed", "_producer", "_producer_paused", "_streaming")
+    __slots__ = ("_address", "_producer", "_producer_paused", "_streaming")
 
     def __init__(self, loop: Loop, fd: int, address: Any, sock: Any = None) -> None:
         Stream.__init__(self, loop, fd, sock, address.__class__ is UNIXAddress)
         self._address = address
         self._producer: Any = None
-        self._producer_paused = self._streaming = self._half_closed = False
+        self._producer_paused = self._streaming = False
 
     # Writing
 
@@ -125,7 +125,7 @@ class Transport(Stream):
 
     def resumeProducing(self) -> None:
         """Read again."""
-        if not (self.closed or self.closing or self._half_closed):
+        if not (self.closed or self.closing or self.ended):
             self.reading = True
             if self.readable:
                 self.loop.again(self)
@@ -134,12 +134,8 @@ class Transport(Stream):
         """As the producer of somebody who is gone."""
         self.loseConnection()
 
-    def _at_end(self) -> None:
-        self._half_closed = True
-        Stream._at_end(self)
-
     def _tell_end(self) -> None:
-        if self.peer is not None or IHalfCloseableProtocol.providedBy(self.protocol):
+        if IHalfCloseableProtocol.providedBy(self.protocol):
             self.protocol.readConnectionLost()
         else:
             self.lose(DONE)
