@@ -31,6 +31,17 @@ echo:
   - tcp:{echo}:interface=127.0.0.1
 """
 
+UNSHAKEN = """
+listeners:
+  inner:
+    listen: ssl:{inner}:interface=127.0.0.1:privateKey={key}:certKey={cert}
+    pool: one
+    timeouts: {{connect: 200ms}}
+pools:
+  one:
+    backends: ["tcp:127.0.0.1:{backend}"]
+"""
+
 
 class Tls(SynchronousTestCase):
     """A client in plain text, a balancer that encrypts, a balancer that decrypts, an echo server."""
@@ -90,3 +101,17 @@ class Tls(SynchronousTestCase):
             client.unwrap()
         self.assertEqual(self.exchange(b"again"), b"again")
         self.assertNotIn("Traceback", balancer.output())
+
+    def test_no_handshake(self) -> None:
+        """A client of the TLS listener that never shakes hands occupies no backend, and is reset after `connect`."""
+        with socket.socket() as backend:
+            backend.bind(("127.0.0.1", 0))
+            backend.listen()
+            backend.setblocking(False)
+            config = UNSHAKEN.format(inner=self.inner, key=self.key, cert=self.cert, backend=backend.getsockname()[1])
+            balancer = programs.start_balancer(self, config)
+            balancer.wait_for_ports([self.inner])
+            with socket.create_connection(("127.0.0.1", self.inner), timeout=20) as client:
+                self.assertRaises(ConnectionResetError, client.recv, 1)
+            balancer.wait_for_output("idle-timeout .no TLS handshake within 0.2 s., 0 tried")
+            self.assertRaises(BlockingIOError, backend.accept)

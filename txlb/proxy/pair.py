@@ -113,7 +113,13 @@ class ProxyPair:
             self.client_side.transport.pauseProducing()
         if refusal := self.listener.admit(self):
             self._refuse(Outcome.REJECTED, refusal)
-        else:
+        elif self.client_side.ready:
+            self._acquire()
+
+    def client_ready(self) -> None:
+        """The client has completed its TLS handshake, before which no backend is bothered."""
+        if self.state == REACHING:
+            self.dialled = self.listener.now()
             self._acquire()
 
     def _acquire(self) -> None:

@@ -75,14 +75,24 @@ class Side(Protocol):
         self.pair.lost(self, reason)
 
 
+@implementer(IHandshakeListener)
 class ClientSide(Side):
-    """The connection that a client opened."""
+    """The connection that a client opened. With TLS it is `ready` after the handshake."""
+
+    ready = True
 
     def __init__(self, listener: Listener, address: Any) -> None:
         self.pair = listener.make_pair(self, Client(address, listener.name))
 
     def connectionMade(self) -> None:
-        self.pair.start()
+        pair = self.pair
+        if not pair.linked and ISSLTransport.providedBy(self.transport):
+            self.ready = False
+        pair.start()
+
+    def handshakeCompleted(self) -> None:
+        self.ready = True
+        self.pair.client_ready()
 
     def dataReceived(self, data: bytes) -> None:
         self.received += len(data)

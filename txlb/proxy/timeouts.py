@@ -37,6 +37,8 @@ def _look_at_dial(pair: ProxyPair, waited: float) -> None:
     if pair.lease is not None and waited >= limit:
         pair.abandon()
         pair.dial_failed(DialError(Outcome.CONNECT_TIMEOUT, f"no connection within {limit:g} s"))
+    elif not pair.client_side.ready and waited >= limit:
+        pair.abort(Outcome.IDLE_TIMEOUT, f"no TLS handshake within {limit:g} s")
     else:
         _find_unseen_reset(pair)
 
