@@ -27,12 +27,11 @@ def tune(sock: socket.socket, spec: TimeoutsSpec) -> None:
     if sock.family not in _INTERNET:
         return
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if spec.keepalive:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        idle = getattr(socket, "TCP_KEEPIDLE", None)
-        if idle is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, idle, max(1, round(spec.keepalive)))
-    if spec.user_timeout and hasattr(socket, "TCP_USER_TIMEOUT"):
+    # Also where they are off: a listening socket may have had them before a reload.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, bool(spec.keepalive))
+    if spec.keepalive and hasattr(socket, "TCP_KEEPIDLE"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, round(spec.keepalive)))
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(spec.user_timeout * 1000))
 
 
