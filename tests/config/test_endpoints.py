@@ -103,6 +103,8 @@ class Parse(SynchronousTestCase):
             ("localhost", "must be an endpoint string such as tcp:127.0.0.1:9001, not 'localhost'"),
             ("tcp:9001", "has no port; write for instance tcp:127.0.0.1:9001"),
             ("tcp::9001", "has no host; write for instance tcp:127.0.0.1:9001"),
+            ("tcp:a..b:80", "the host must be a name or an IP address, not 'a..b'"),
+            (f"tcp:{'x' * 64}:80", f"the host must be a name or an IP address, not '{'x' * 64}'"),
             ("tcp:a:0", "the port must be from 1 to 65535, not 0"),
             ("tcp:a:70000", "the port must be from 1 to 65535, not 70000"),
             ("tcp:::1:80", r"too many arguments at '1' (a colon inside of a value is written \:)"),

@@ -168,6 +168,9 @@ class Table(SynchronousTestCase):
             [
                 ("timeouts: {idl: 5s}", "listeners.web.timeouts.idl: unknown key; did you mean idle?"),
                 ("timeouts: {idle: 0}", "listeners.web.timeouts.idle: must be 1ms or more, not 0"),
+                ("timeouts: {keepalive: 10h}", "listeners.web.timeouts.keepalive: must be 9h or less, not '10h'"),
+                ("timeouts: {user_timeout: 577h}",
+                 "listeners.web.timeouts.user_timeout: must be 576h or less, not '577h'"),
                 ("timeouts: {connect: true}",
                  "listeners.web.timeouts.connect: must be a duration such as 250ms, 2s, 5m or 1h, not true"),
             ],

@@ -113,7 +113,15 @@ def _address(key: str, value: str, side: str) -> None:
         raise ValueError(f"the {key} must be an IP address, not {value!r}") from None
 
 
+def _host(key: str, value: str, side: str) -> None:
+    try:
+        value.encode("idna")  # as resolvers do, who take it for a bug in their caller where that fails
+    except UnicodeError:
+        raise ValueError(f"the {key} must be a name or an IP address, not {value!r}") from None
+
+
 _CHECKS: Mapping[str, Callable[[str, str, str], None]] = {
+    "host": _host,
     "port": _port,
     "timeout": _number,
     "backlog": _number,

@@ -38,8 +38,8 @@ def integer(least: int, most: int) -> Callable[[Spot], int]:
 percent = integer(0, 100)
 
 
-def duration(least: float = 0.0) -> Callable[[Spot], float]:
-    """Seconds, of at least `least` and at most a year."""
+def duration(least: float = 0.0, most: float = LONGEST_DURATION) -> Callable[[Spot], float]:
+    """Seconds, of at least `least` and at most `most`, a year unless told."""
 
     def parse(spot: Spot) -> float:
         try:
@@ -48,8 +48,9 @@ def duration(least: float = 0.0) -> Callable[[Spot], float]:
             raise ValueError(f"must be a duration such as 250ms, 2s, 5m or 1h, not {spot.shown}") from None
         if seconds < least:
             raise ValueError(f"must be {format_duration(least)} or more, not {spot.shown}")
-        if seconds > LONGEST_DURATION:
-            raise ValueError(f"must be a year or less, not {spot.shown}")
+        if seconds > most:
+            longest = "a year" if most == LONGEST_DURATION else format_duration(most)
+            raise ValueError(f"must be {longest} or less, not {spot.shown}")
         return seconds
 
     return parse

@@ -17,6 +17,9 @@ AUTO_WORKERS = 0
 
 _ENDPOINTS = list_of(server_endpoint, least=1, alone=True)
 
+_LONGEST_KEEPALIVE = 9 * 3600.0  # Linux takes up to 32767 s
+_LONGEST_USER_TIMEOUT = 24 * 24 * 3600.0  # the kernel counts milliseconds in 31 bits
+
 _LISTENERS = named(
     section(
         ListenerSpec,
@@ -33,8 +36,8 @@ _LISTENERS = named(
                 Field("idle", some_time),
                 Field("half_close", some_time),
                 Field("linger", duration()),
-                Field("keepalive", duration()),
-                Field("user_timeout", duration()),
+                Field("keepalive", duration(most=_LONGEST_KEEPALIVE)),
+                Field("user_timeout", duration(most=_LONGEST_USER_TIMEOUT)),
             ),
         ),
     ),
