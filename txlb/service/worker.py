@@ -10,6 +10,7 @@ The parent tells it by `do`:
     forget      do not
     obey        a command for the pool of a name
     restore     what another parent had decided holds here too
+    serve       accept, where the hello said to hold it until all are ready
     hand_over   the workers of another parent accept on the same sockets; a drain follows
     figures     what have you counted?
     ping        have you done all I said before?
@@ -31,12 +32,12 @@ from typing import Any, cast
 
 from attrs import asdict
 from twisted.internet.defer import Deferred, fail, inlineCallbacks, maybeDeferred
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.reflect import namedModule
 
 from txlb.access_log import AccessLog
+from txlb.clock import SteadyClock
 from txlb.config import parse
 from txlb.errors import INTERNAL_FAILURE, TxlbError
 from txlb.events import AccessLogLost, PluginFailed
@@ -52,11 +53,9 @@ from txlb.workers.logs import Logs, begin
 from txlb.workers.remote import Remote
 from txlb.workers.spawning import CHANNEL, NUMBER, open_channel
 from txlb.workers.table import HEARTBEAT, Table
+from txlb.workers.ticking import Ticking
 
 log = Logger()
-
-TICK = 0.02
-"""Seconds between two looks at what the other workers count, and between two reports to the parent."""
 
 EVENTS: dict[type, str] = {PluginFailed: "plugin_failed", AccessLogLost: "access_log_lost"}
 """What happens in a worker and is told to the parent, whose operators listen."""
@@ -100,7 +99,9 @@ class Worker:
         table = Table(descriptors[0], message["columns"])
         self._slots.update(message["slots"])
         self._ports.give(dict(zip(message["ports"], descriptors[1:], strict=True)))
-        gauges = Gauges(table, self.number, self._slots, bytes.fromhex(message["key"]), self._soon)
+        self._ticking = Ticking(SteadyClock(self._reactor), self._beat, self._look)
+        key = bytes.fromhex(message["key"])
+        gauges = Gauges(table, self.number, self._slots, key, self._soon, self._ticking.before_accepting)
         config = parse(message["text"], message["file"])
         self.balancer = Balancer(
             self._reactor,
@@ -120,16 +121,16 @@ class Worker:
             self.balancer.bus.subscribe(kind, lambda event, do=do: self._tell({"do": do, "event": asdict(event)}))  # type: ignore[misc]
         self._access_log = AccessLog(self.balancer.bus, self.balancer.clock)
         self._access_log.configure(config.access_log)
-        return self.balancer.start(config).addCallback(self._started, message["decided"])
+        return self.balancer.start(config).addCallback(self._started, message)
 
-    def _started(self, _: object, decided: dict[str, Any]) -> None:
-        self.balancer.restore(decided)
+    def _started(self, _: object, message: Message) -> None:
+        self.balancer.restore(message["decided"])
+        if message["hold"]:
+            self.balancer.pause()
         self._follower.follow()
         gc.collect()
         gc.freeze()
-        ticking = LoopingCall(self._tick)
-        ticking.clock = self._reactor
-        ticking.start(TICK)
+        self._ticking.start()
         self._tell({"do": "ready"})
 
     def _do_slots(self, message: Message) -> None:
@@ -169,6 +170,9 @@ class Worker:
         self.balancer.restore(message["decided"])
         self._remote.renamed()
 
+    def _do_serve(self, message: Message) -> None:
+        self.balancer.resume()
+
     def _do_hand_over(self, message: Message) -> None:
         self.balancer.hand_over()
 
@@ -185,12 +189,18 @@ class Worker:
     def _do_reopen(self, message: Message) -> None:
         self._access_log.reopen()
 
-    def _tick(self) -> None:
-        """Show that this process lives, see what the others do, and report."""
+    def _beat(self) -> None:
         self._table.cells[self.number][HEARTBEAT] += 1
-        if self._remote.look() and not self.balancer.draining:
-            self.balancer.room_made()
+
+    def _look(self) -> bool:
+        """See what the others do, and report; returns whether there may be more to see soon."""
+        changed = self._remote.look()
         self._follower.report()
+        if self.balancer.draining:
+            return True
+        if changed:
+            self.balancer.room_made()
+        return changed or self.balancer.open > 0 or any(each.room() <= 0 for each in self.balancer.listeners.values())
 
     def _soon(self, call: Callable[[], None]) -> None:
         self._reactor.callLater(0, call)

@@ -4,6 +4,8 @@
     gauges       limits over all columns, without a lock away from the limit
     slots        which counter is whose: the parent's list of names
     changes      what the other processes changed since the last look
+    remote       … told to the pools
+    ticking      when to look
     channel      messages and descriptors between parent and worker
     spawning     a worker process and the parent's end of its channel
     backoff      how long to wait before the next try
@@ -11,6 +13,7 @@
     decisions    pools of the parent's own, which take no traffic: health, ejections and operators' words, decided once
     figures      the state and the measurements of many added up
     control      the many as operators see them: one balancer
+    logs         a worker's lines in the parent's log
     following    a worker's part: it tells what it met and does what was decided
 
 The parent binds the sockets, decides and reports; it carries no traffic. The workers carry it, and decide nothing that

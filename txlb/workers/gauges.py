@@ -111,6 +111,24 @@ class SharedGauge:
         return total
 
 
+class ProcessGauge(SharedGauge):
+    """What one process may hold: its limit comes from its descriptors, so the others' counts are not looked at.
+    `before_accepting` is called when an engine is about to let somebody in."""
+
+    __slots__ = ("_before_accepting",)
+
+    def __init__(
+        self, table: Table, number: int, slot: int, limit: int | None, before_accepting: Callable[[], object]
+    ) -> None:
+        super().__init__(table, number, slot, limit, lambda call: None, alone=True)
+        self._before_accepting = before_accepting
+
+    def places(self) -> int:
+        """How many may be taken."""
+        self._before_accepting()
+        return super().places()
+
+
 class SharedClientCounts:
     """Counts for each client address over all workers.
 
@@ -187,12 +205,23 @@ class SharedClientCounts:
 class Gauges:
     """Makes the gauges of one process. `slots` says by name which counter is meant; `number` is its column."""
 
-    def __init__(self, table: Table, number: int, slots: Mapping[str, int], key: bytes, later: Later) -> None:
+    def __init__(
+        self,
+        table: Table,
+        number: int,
+        slots: Mapping[str, int],
+        key: bytes,
+        later: Later,
+        before_accepting: Callable[[], object] = lambda: None,
+    ) -> None:
         self._table, self._number, self._slots, self._key, self._later = table, number, slots, key, later
+        self._before_accepting = before_accepting
 
     def gauge(self, name: str, limit: int | None) -> SharedGauge:
-        """The gauge of that name. The limit of `process` is each process's own: it comes from its descriptors."""
-        return SharedGauge(self._table, self._number, self._slots[name], limit, self._later, name == "process")
+        """The gauge of that name; `process` is each process's own."""
+        if name == "process":
+            return ProcessGauge(self._table, self._number, self._slots[name], limit, self._before_accepting)
+        return SharedGauge(self._table, self._number, self._slots[name], limit, self._later)
 
     def clients(self, listener: str) -> SharedClientCounts:
         """The counts for a listener's client addresses."""
