@@ -24,7 +24,9 @@ def parser() -> argparse.ArgumentParser:
     """The options."""
     made = argparse.ArgumentParser("python -m bench", description="Compare txlb with other proxies on this machine.")
     made.add_argument("--quick", action="store_true", help="smaller, under 90 seconds; for a first look")
-    made.add_argument("--scenarios", metavar="A,B", default="", help=f"of {', '.join(scenarios.names())}")
+    made.add_argument(
+        "--scenarios", metavar="A,B", default="", help=f"of {', '.join(scenarios.names())}; workers: all of those"
+    )
     made.add_argument("--peers", metavar="A,B", default="", help=f"of {', '.join(peers.names())}")
     made.add_argument("--rounds", type=int, help="default: 5, and 1 with --quick")
     made.add_argument("--strategy", choices=["round-robin", "least-connections"], default="round-robin")
@@ -47,9 +49,10 @@ def order(options: argparse.Namespace) -> Order:
     for peer in chosen:
         if peer.name.startswith("txlb-"):
             variants += [variant(peer, file) for file in options.against]
-    wanted = [name for name in options.scenarios.split(",") if name] or scenarios.names()
+    named = [name for name in options.scenarios.split(",") if name]
+    wanted = [one for name in named or scenarios.names() for one in scenarios.chosen(name)]
     return Order(
-        tuple(scenarios.scenario(name) for name in wanted),
+        tuple(one for one in wanted if named or one.quick or not options.quick),
         (*chosen, *variants),
         options.rounds or (1 if options.quick else 5),
         scenarios.QUICK if options.quick else scenarios.Size(),

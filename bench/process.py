@@ -30,18 +30,19 @@ class BenchError(Exception):
 
 @define
 class Process:
-    """One program, pinned to `cpu`. As a context manager it ends on the way out."""
+    """One program, pinned to `cpu`, or on all that the bench may use. As a context manager it ends on the way out."""
 
     command: Sequence[str | Path]
-    cpu: int
+    cpu: int | None
     log: Path
     stdin: int = subprocess.DEVNULL
     stdout: int | None = None
+    environment: Sequence[tuple[str, str]] = ()
     popen: subprocess.Popen[str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         before = os.sched_getaffinity(0)
-        os.sched_setaffinity(0, {self.cpu})
+        os.sched_setaffinity(0, before if self.cpu is None else {self.cpu})
         try:
             with self.log.open("ab") as log:
                 self.popen = subprocess.Popen(
@@ -50,6 +51,7 @@ class Process:
                     stdout=log if self.stdout is None else self.stdout,
                     stderr=log,
                     cwd=ROOT,
+                    env={**os.environ, **dict(self.environment)},
                     text=True,
                     start_new_session=True,
                     preexec_fn=_die_with_parent,

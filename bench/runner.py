@@ -47,19 +47,24 @@ class Runner:
     def run(self) -> None:
         """All scenarios, at all their points."""
         for scenario in self.order.scenarios:
-            for point in scenario.points(self.order.size):
-                self._scenario(scenario, point)
+            points = scenario.points(self.order.size)
+            for some in [points] if scenario.together else [(point,) for point in points]:
+                self._scenario(scenario, some)
 
-    def _scenario(self, scenario: Base, point: int | None) -> None:
+    def _scenario(self, scenario: Base, points: Sequence[int | None]) -> None:
         with ExitStack() as stack:
-            entrants = self._entrants(scenario, point, stack)
+            entrants = {point: self._entrants(scenario, point, stack) for point in points}
             for number in range(self.order.rounds):
-                turn = number % max(1, len(entrants))
-                figures: dict[str, dict[str, float]] = {}
-                for name, enter in entrants[turn:] + entrants[:turn]:
-                    self.say(f"{scenario.name}{'' if point is None else f' {point:,}'}: round {number + 1}, {name}")
-                    self._once(scenario, point, name, enter, figures)
-                self.results.add_round(scenario, point, number, {n: figures[n] for n, _ in entrants if n in figures})
+                for point in points:
+                    self._round(scenario, point, number, entrants[point])
+
+    def _round(self, scenario: Base, point: int | None, number: int, entrants: list[tuple[str, Enter]]) -> None:
+        turn = number % max(1, len(entrants))
+        figures: dict[str, dict[str, float]] = {}
+        for name, enter in entrants[turn:] + entrants[:turn]:
+            self.say(f"{scenario.name}{'' if point is None else f' {point:,}'}: round {number + 1}, {name}")
+            self._once(scenario, point, name, enter, figures)
+        self.results.add_round(scenario, point, number, {n: figures[n] for n, _ in entrants if n in figures})
 
     def _once(
         self, scenario: Base, point: int | None, name: str, enter: Enter, figures: dict[str, dict[str, float]]
@@ -79,11 +84,11 @@ class Runner:
             return [(name, _constant(self._running(name, 0, None))) for name in own]
         peers = [peer for peer in self.order.peers if self._takes_part(peer, scenario)]
         if scenario.fresh:
-            return [(peer.name, self._starter(peer, scenario.backends(point))) for peer in peers]
+            return [(peer.name, self._starter(peer, scenario, point)) for peer in peers]
         entrants: list[tuple[str, Enter]] = []
         for peer in peers:
             try:
-                running = stack.enter_context(self._starter(peer, scenario.backends(point))())
+                running = stack.enter_context(self._starter(peer, scenario, point)())
             except BenchError as error:
                 self.results.failures.append(f"{scenario.name}, {peer.name}: {error}")
             else:
@@ -91,11 +96,13 @@ class Runner:
         return entrants
 
     def _takes_part(self, peer: Peer, scenario: Base) -> bool:
+        if scenario.among and peer.name.partition("+")[0] not in scenario.among:
+            return False
         if peer.command is None:
             return scenario.direct
         return (not peer.only or scenario.name in peer.only) and (peer.balances or scenario.name != "backends")
 
-    def _starter(self, peer: Peer, backends: int) -> Enter:
+    def _starter(self, peer: Peer, scenario: Base, point: int | None) -> Enter:
         @contextmanager
         def start() -> Iterator[Running]:
             if peer.command is None:
@@ -103,15 +110,25 @@ class Runner:
                 return
             folder = Path(tempfile.mkdtemp(prefix=f"{peer.name}-", dir=self.folder))
             limit = machine.room(machine.raise_limit()) + 50
-            plan = Plan(free_port(), addresses(backends, self.backend.port), limit, self.order.strategy)
-            with Process(peer.command(plan, folder), self.cpus[0], folder / "log") as process:
+            backends = addresses(scenario.backends(point), self.backend.port)
+            plan = Plan(free_port(), backends, limit, self.order.strategy)
+            plan = scenario.plan(plan, point, folder)
+            cpu = self.cpus[0] if scenario.pinned else None
+            command = peer.command(plan, folder)
+            with Process(command, cpu, folder / "log", environment=plan.environment) as process:
                 wait_for(partial(_up, process, plan.port), START_LIMIT, f"{peer.name} is up")
-                running = self._running(peer.name, plan.port, process)
-                with running.load("closed", connections=1, seconds=0.05) as load:
-                    load.work()
+                running = evolve(self._running(peer.name, plan.port, process), backends=backends, own=folder)
+                self._warm(running, plan)
                 yield running
 
         return start
+
+    def _warm(self, running: Running, plan: Plan) -> None:
+        """Have it serve once: with several workers, as many connections as it takes for each of them to be up."""
+        one = plan.workers == 1
+        words = {"connections": 1, "seconds": 0.05} if one else {"inflight": 64, "seconds": 0.3}
+        with running.load("closed" if one else "fresh", **words) as load:
+            load.work()
 
     def _running(self, name: str, port: int, process: Process | None) -> Running:
         return Running(name, port, process, self.folder, self.cpus[1], self.order.size)

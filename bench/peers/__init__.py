@@ -1,6 +1,6 @@
 """The proxies that are compared, one file each; its configuration lies beside it.
 
-Each is on one thread, balances over the same backends, keeps half-closed connections open, probes dead connections by
+Each is on one thread (the scenarios of workers ask for more, or for as many processes), balances over the same backends, keeps half-closed connections open, probes dead connections by
 keepalive, limits unacknowledged data in time (user timeout) where it can, ends idle connections after an hour, has
 5 seconds to connect, checks no health, and logs nothing.
 """
@@ -15,17 +15,23 @@ from string import Template
 from attrs import frozen
 
 HERE = Path(__file__).parent
-MODULES = ("direct", "haproxy", "haproxy_splice", "nginx", "portforward", "txlb_reactor", "txlb_epoll")
+MODULES = ("direct", "haproxy", "haproxy_splice", "nginx", "nginx_zone", "portforward", "txlb_reactor", "txlb_epoll")
 
 
 @frozen
 class Plan:
-    """What a proxy is to do: listen on `port` of 127.0.0.1 and spread `connections` at most over `backends`."""
+    """What a proxy is to do: listen on `port` of 127.0.0.1 and spread `connections` at most over `backends`.
+
+    `workers` is the number of its processes, or of its threads where it has these instead. `environment` is what is set
+    for it beside the bench's own.
+    """
 
     port: int
     backends: tuple[tuple[str, int], ...]
     connections: int
     strategy: str = "round-robin"  # or least-connections
+    workers: int = 1
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 @frozen

@@ -21,7 +21,7 @@ def version() -> str | None:
 
 
 def command(plan: Plan, folder: Path, splice: str = "") -> list[str]:
-    """In the foreground, one process of one thread."""
+    """In the foreground, one process of as many threads as workers are asked for."""
     # Its roundrobin holds 4095 servers at most; static-rr is the same order without that limit.
     balance = "static-rr" if len(plan.backends) > 4000 and plan.strategy == "round-robin" else _BALANCE[plan.strategy]
     servers = "\n".join(f"    server s{n} {host}:{port}" for n, (host, port) in enumerate(plan.backends))
@@ -29,6 +29,7 @@ def command(plan: Plan, folder: Path, splice: str = "") -> list[str]:
         "haproxy.cfg",
         folder,
         PORT=plan.port,
+        THREADS=plan.workers,
         BALANCE=balance,
         CONNECTIONS=plan.connections,
         SERVERS=servers,

@@ -34,8 +34,8 @@ def version() -> str | None:
     return subprocess.run([program, "-v"], capture_output=True, text=True).stderr.strip().rpartition("/")[2]
 
 
-def command(plan: Plan, folder: Path) -> list[str]:
-    """In the foreground, one process."""
+def command(plan: Plan, folder: Path, zone: str = "") -> list[str]:
+    """In the foreground: one process, or a master and so many workers."""
     module = _module()
     servers = "\n".join(f"        server {host}:{port} max_fails=5 fail_timeout=30s;" for host, port in plan.backends)
     config = fill(
@@ -44,6 +44,9 @@ def command(plan: Plan, folder: Path) -> list[str]:
         MODULE=f"load_module {module};" if module else "",
         FILES=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         FOLDER=folder,
+        WORKERS=plan.workers,
+        MASTER="on" if plan.workers > 1 else "off",
+        ZONE=zone,
         BALANCE=_BALANCE[plan.strategy],
         SERVERS=servers,
         PORT=plan.port,

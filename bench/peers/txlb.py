@@ -26,6 +26,7 @@ def command(engine: str, more: str = "") -> Callable[[Plan, Path], list[str]]:
             folder,
             PORT=plan.port,
             ENGINE=engine,
+            WORKERS=plan.workers,
             STRATEGY=plan.strategy,
             BACKENDS=", ".join(f"'tcp:{host}:{port}'" for host, port in plan.backends),
             MORE=Template(more).substitute(FOLDER=folder),

@@ -13,9 +13,13 @@ from typing import Any
 from attrs import frozen
 
 from bench.native import Load
+from bench.peers import Plan
 from bench.process import Process
 
-MODULES = ("kept", "new", "bulk_one", "bulk_many", "idle", "latency", "pause", "connections", "backends", "pick")
+MODULES = (
+    *("kept", "new", "bulk_one", "bulk_many", "idle", "latency", "pause", "connections", "backends", "pick"),
+    *("workers_cost", "workers_rate", "workers_spread", "workers_staleness"),
+)
 
 
 @frozen
@@ -44,7 +48,10 @@ QUICK = Size(seconds=0.3, open_loop=1.0, megabytes=256, connections=2000, quick=
 
 @frozen
 class Running:
-    """A peer that is up, or (`process` is None) no proxy at all, and what it takes to put load on it."""
+    """A peer that is up, or (`process` is None) no proxy at all, and what it takes to put load on it.
+
+    `backends` are those that it balances over; `own` is the folder that only it has.
+    """
 
     name: str
     port: int
@@ -52,6 +59,8 @@ class Running:
     folder: Path
     cpu: int
     size: Size
+    backends: tuple[tuple[str, int], ...] = ()
+    own: Path | None = None
 
     def load(self, mode: str, **options: Any) -> Load:
         """A load generator whose connections are open; used as a context manager it ends on the way out."""
@@ -67,7 +76,9 @@ class Base:
     """What most scenarios are like; each adds `run`, which raises BenchError when what came back was not right.
 
     `fresh`: each run has a proxy of its own. `direct`: it has a meaning without a proxy. `added`: what it measures
-    without a proxy is subtracted.
+    without a proxy is subtracted. `among`: the only peers that it compares, where these are not all. `pinned`: the proxy
+    has one processor, and not all. `together`: the proxies of all points are up at once and have their turns in the same
+    rounds, so that points can be compared. `quick`: it takes part in a quick run.
     """
 
     name: str
@@ -76,6 +87,10 @@ class Base:
     fresh: bool = False
     direct: bool = False
     added: bool = False
+    among: tuple[str, ...] = ()
+    pinned: bool = True
+    together: bool = False
+    quick: bool = True
 
     def points(self, size: Size) -> tuple[int | None, ...]:
         """At which points it is run; one None: it has none."""
@@ -84,6 +99,10 @@ class Base:
     def backends(self, point: int | None) -> int:
         """Over how many backends the proxies balance there."""
         return 4
+
+    def plan(self, plan: Plan, point: int | None, folder: Path) -> Plan:
+        """What else the proxies are to do there than what all are asked; `folder` is a proxy's own."""
+        return plan
 
     def entrants(self) -> list[str] | None:
         """What is compared instead of the peers; None: the peers."""
@@ -100,6 +119,14 @@ def scenario(name: str) -> Base:
     if module not in MODULES:
         raise KeyError(name)
     found: Base = import_module(f"bench.scenarios.{module}").SCENARIO
+    return found
+
+
+def chosen(name: str) -> list[Base]:
+    """The scenario of that name, or all whose names begin with it and a hyphen; KeyError where there is none."""
+    found = [scenario(one) for one in names() if one == name or one.startswith(f"{name}-")]
+    if not found:
+        raise KeyError(name)
     return found
 
 
