@@ -42,6 +42,14 @@ class ResetWatchTests(SynchronousTestCase):
         self.assertEqual(self.done, ["b", "a"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_thousands_wait(self) -> None:
+        """The more there are the rarer they are looked at, so that the looks leave most of the time to others."""
+        for sock in range(2000):
+            self.wait("", sock, 1)
+        self.clock.advance(INTERVAL)
+        (timer,) = self.clock.getDelayedCalls()
+        self.assertAlmostEqual(timer.getTime() - self.clock.seconds(), 0.1)
+
     def test_linger(self) -> None:
         """What is never acknowledged is done after `linger`."""
         self.wait("a", 1, 1, linger=0.05)

@@ -19,6 +19,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 INTERVAL = 0.01
 """Seconds between two looks."""
 
+INTERVAL_EACH = 0.00005
+"""Seconds between two looks for each who waits, where that is longer: a look takes a few microseconds for each, and when a
+backend dies thousands may wait for readers that stall."""
+
 _NOTHING = bytes(4)
 
 
@@ -108,6 +112,6 @@ class ResetWatch:
         for wait in waits:
             (settled if wait.settled(now) else self._waits).append(wait)
         if self._waits:
-            self._timer = self.clock.callLater(INTERVAL, self._look)
+            self._timer = self.clock.callLater(max(INTERVAL, INTERVAL_EACH * len(self._waits)), self._look)
         for wait in settled:
             wait.finish()
