@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import socket
+from types import SimpleNamespace
+from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -68,4 +71,19 @@ class Preparing(SynchronousTestCase):
         engine.prepare(["tls:127.0.0.1:1", "unix:/nobody/is/here"], TimeoutsSpec())
         self.assertRaises(KeyError, engine.dial, "tls:127.0.0.1:1", None)
         engine.dial("unix:/nobody/is/here", None).cancel()  # type: ignore[arg-type]
+        engine.stop()
+
+    def test_cancelled_after_its_name_was_forgotten(self) -> None:
+        """A dial whose name a reload forgot, and which then was given up, does nothing with a late answer."""
+        receivers: list[Any] = []
+        reactor: Any = Clock()
+        reactor.nameResolver = SimpleNamespace(resolveHostName=lambda receiver, *question: receivers.append(receiver))
+        engine = EpollEngine(reactor, reactor)
+        engine.prepare(["tcp:example.com:1"], TimeoutsSpec())
+        dial = engine.dial("tcp:example.com:1", object())  # type: ignore[arg-type]
+        engine.prepare([], TimeoutsSpec())
+        dial.cancel()
+        receivers[0].addressResolved(IPv4Address("TCP", "192.0.2.1", 1))
+        receivers[0].resolutionComplete()
+        self.assertEqual(dial.fd, -1)
         engine.stop()

@@ -59,6 +59,8 @@ class Dial:
             self._engine.resolver.wait(self._target, self, self._resolved)
 
     def _resolved(self, addresses: Addresses) -> None:
+        if self.factory is None:
+            return  # cancelled when a reload had made its name forgotten already
         if addresses:
             self._left = addresses[1:]
             self._connect(addresses[0])
