@@ -83,10 +83,15 @@ def reply(check: str, **options: Any) -> Callable[[bytes], None]:
     large pieces the rest arrives, and whether the backend closes."""
 
     def run(data: bytes) -> None:
-        size, closes = (data[0] >> 1) + 1 if data else 1, bool(data and data[0] & 1)
+        size, closes = _piece(data, 1), bool(data and data[0] & 1)
         quietly(lambda: _answer(check, options, data[1:], size, closes))
 
     return run
+
+
+def _piece(data: bytes, shift: int) -> int:
+    """From one byte upwards, and at most some hundred pieces."""
+    return max(len(data) // 200, (data[0] >> shift if data else 0) + 1)
 
 
 def _answer(check: str, options: dict[str, Any], data: bytes, size: int, closes: bool) -> None:
@@ -114,7 +119,7 @@ def _answer(check: str, options: dict[str, Any], data: bytes, size: int, closes:
 def admin_request(data: bytes) -> None:
     """Whatever a client sends, each answer is whole, nothing is logged as an error, the pool stays sound, and nothing is
     left when the client hangs up. The first byte says in how large pieces it arrives."""
-    quietly(lambda: _ask_admin(data[1:], (data[0] if data else 0) + 1))
+    quietly(lambda: _ask_admin(data[1:], _piece(data, 0)))
 
 
 def _ask_admin(data: bytes, size: int) -> None:
