@@ -230,6 +230,18 @@ class Balancer:
         for listener in self.listeners.values():
             listener.resume()
 
+    def pause(self) -> None:
+        """Accept nobody until `resume`; who comes waits."""
+        for bound in self.ports.bound.values():
+            if bound.acceptor is not None:
+                bound.acceptor.pause()
+
+    def resume(self) -> None:
+        """Accept again."""
+        for bound in self.ports.bound.values():
+            if bound.acceptor is not None:
+                bound.acceptor.resume()
+
     def _backend_changed(self, event: BackendChanged) -> None:
         """An operator changed a pool: what is dialled and what is probed follows."""
         if event.what in ("added", "removed") and not self.draining:

@@ -72,6 +72,7 @@ class Parent:
         self._number = 0
         self._asked = size
         self._decided = decided or {}
+        self._holding = bool(given)  # who accepts for a parent that then cannot start resets its clients
         self._engines = Engines(reactor, self.clock)
         self._failed: dict[tuple[str, str], float] = {}
         self._counts = Gauges(self.table, 0, self.slots.by_name, self._key, lambda call: None)
@@ -143,6 +144,8 @@ class Parent:
         self._reactor.callWhenRunning(running.callback, None)
         yield running
         yield self.crew.start()
+        self._holding = False
+        self.crew.tell({"do": "serve"})
 
     def reload(self, config: Config) -> Deferred[None]:
         """Another configuration, in turn with others that are on their way. Fails with PortUnavailable or TxlbError,
@@ -214,6 +217,7 @@ class Parent:
             "file": self.config.file,
             "ports": ports,
             "decided": self.decisions.export(),
+            "hold": self._holding,
         }
         return message, [self.table.fd, *self.ports.descriptors(number, ports)]
 
