@@ -45,6 +45,13 @@ MB = 1024 * 1024
 HANG = "import time\ntime.sleep(600)\n"
 """A `sitecustomize` that keeps an interpreter from ever starting."""
 
+ONE_BAD_WORKER = """
+import os, time
+if os.environ.get("TXLB_WORKER") == "1":
+    time.sleep(3)
+    os._exit(9)
+"""
+
 ACTIVATE = """
 import os, socket, sys
 number = socket.create_server(("127.0.0.1", int(sys.argv[1]))).detach()
@@ -187,7 +194,7 @@ class UpgradeCase(SynchronousTestCase):
         os.kill(self.pid, signal.SIGTERM)
         programs.wait_until(lambda: not self.alive(self.pid), f"the end of {self.pid}")
         self.assertEqual(sorted(path.name for path in self.place.glob("web.sock*")), [])
-        self.assertFalse(programs.listening(self.values["web"]))
+        programs.wait_until(lambda: not programs.listening(self.values["web"]), "the port to be free")
 
 
 class Upgrades(UpgradeCase):
@@ -389,6 +396,22 @@ class ManyWorkers(UpgradeCase):
         self.echo(self.connect(unix=True))
         self.assert_ends()
 
+    def test_a_worker_that_cannot_start(self) -> None:
+        """One of the new workers ends while it starts, when the other is ready: the old ones go on, and no client has
+        met the new ones."""
+        program = self.start()
+        (self.place / "sitecustomize.py").write_text(ONE_BAD_WORKER)
+        traffic = Traffic(self.values["web"])
+        try:
+            programs.wait_until(lambda: traffic.done > 100, "traffic")
+            program.signal(signal.SIGUSR2)
+            self.wait_for("Not upgraded: the new process ended with exit code 70 .*worker 1 ended with exit code 9")
+        finally:
+            traffic.stop()
+        self.assertEqual(traffic.failures, [])
+        self.assertEqual(self.state()["pid"], program.pid)
+        self.assert_ends()
+
     def test_fewer_workers(self) -> None:
         """One worker is asked for: no queue may be left without one, so there are two still."""
         self.start()
@@ -463,7 +486,8 @@ class Systemd(UpgradeCase):
 
 
 class Transfer:
-    """Sends so many bytes through an echo and reads them back, in two threads, slowly until it is to `finish`."""
+    """Sends at least so many bytes through an echo and reads them back, in two threads, slowly until it is to `finish`,
+    or for two minutes."""
 
     def __init__(self, client: socket.socket, size: int) -> None:
         self.sent = self.received = ""
@@ -481,7 +505,9 @@ class Transfer:
 
     def _send(self) -> None:
         digest, piece = hashlib.sha256(), os.urandom(MB // 4)
-        for count in range(self._size // len(piece)):
+        for count in range(600):
+            if self._hurry.is_set() and count * len(piece) >= self._size:
+                break
             sent = count.to_bytes(8) + piece[8:]
             digest.update(sent)
             self._client.sendall(sent)

@@ -235,7 +235,12 @@ class BalancerService(Service):
             return
         assert self.balancer is not None
         self._upgrade.state = STARTING
-        self._reloads.run(self._upgrade.run, self.balancer.clock)
+        self._notifier.status("a new process starts, to take over")
+        self._reloads.run(self._upgrade.run, self.balancer.clock).addCallback(self._upgraded, self.balancer)
+
+    def _upgraded(self, _: object, balancer: AnyBalancer) -> None:
+        if not self._draining:
+            self._notifier.status(f"{_serving(balancer.config)}; not upgraded: {self._upgrade.reason}")
 
     def _sockets(self) -> dict[str, list[int]]:
         assert self.balancer is not None

@@ -40,7 +40,7 @@ class Notifier:
 
     def ready(self, status: str) -> None:
         """The service runs, for the first time or after a reload."""
-        self._send("READY=1", f"STATUS={status}")
+        self._send("READY=1", _status(status))
 
     def reloading(self) -> None:
         """A reload begins; `ready` ends it, however it went."""
@@ -48,11 +48,11 @@ class Notifier:
 
     def stopping(self, status: str) -> None:
         """The service is going to end."""
-        self._send("STOPPING=1", f"STATUS={status}")
+        self._send("STOPPING=1", _status(status))
 
     def status(self, status: str) -> None:
         """One line for `systemctl status`."""
-        self._send(f"STATUS={status}")
+        self._send(_status(status))
 
     def hand_over(self, pid: int) -> None:
         """The service is that process from now on, and this one says no more."""
@@ -82,3 +82,8 @@ class Notifier:
                 sock.sendto("\n".join(lines).encode(), path)
         except OSError as error:
             log.warn("systemd cannot be told {what}: {error}", what=lines[0], error=error.strerror or str(error))
+
+
+def _status(words: str) -> str:
+    """More lines would be more messages."""
+    return f"STATUS={words.partition(chr(10))[0]}"
