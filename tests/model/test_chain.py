@@ -129,18 +129,41 @@ class RebuildTests(SynchronousTestCase):
         self.assertGreater(turns, 4)
         self.assertEqual(len({lease.backend.name for lease in w.take(20)}), 20)
 
-    def test_newer_replaces_unfinished(self):
-        """A change in the middle of a rebuild starts it anew; the unfinished one is dropped."""
+    def test_newest_after_unfinished(self):
+        """Changes in the middle of a rebuild wait until it is complete; of several the newest is taken, once."""
         w = world(*self.names, strategy="slow")
         self.patch(Slow, "clock", w.clock)
         w.pool.set_weight("b00", 3, "test")
         w.one_turn()
         w.one_turn()
-        w.pool.set_weight("b00", 7, "test")
-        for _ in range(20):
+        for weight in (5, 6, 7):
+            w.pool.set_weight("b00", weight, "test")
             w.one_turn()
-        self.assertEqual(Slow.closed, 1)
-        self.assertEqual([dict(rebuild)["b00"] for rebuild in w.strategy().rebuilds], [100, 700])
+        for _ in range(40):
+            w.one_turn()
+        self.assertEqual(Slow.closed, 0)
+        self.assertEqual(len(w.strategy().rebuilds), 3)
+        self.assertEqual(dict(w.strategy().rebuilds[-1])["b00"], 700)
+        self.assertEqual(w.clock.getDelayedCalls(), [])
+
+    def test_changes_faster_than_a_rebuild(self):
+        """Weights that change in every turn, as in a slow start, do not keep new tables from ever serving."""
+        w = world(*self.names, strategy="slow")
+        self.patch(Slow, "clock", w.clock)
+        for number in range(60):
+            w.pool.set_weight("b00", number % 7 + 1, "test")
+            w.one_turn()
+        self.assertGreater(len(w.strategy().rebuilds), 3)
+
+    def test_another_chain_drops_unfinished(self):
+        """A reload that changes the strategy begins at once: nobody waits for the table of one that is to leave."""
+        w = world(*self.names, strategy="slow")
+        self.patch(Slow, "clock", w.clock)
+        w.pool.set_weight("b00", 3, "test")
+        w.one_turn()
+        w.pool.reconcile(spec(*self.names, strategy="turns"))
+        w.one_turn()
+        self.assertEqual((Slow.closed, w.pool.acquire(None).strategy), (1, "turns"))
         self.assertEqual(w.clock.getDelayedCalls(), [])
 
     def test_stale_picks_are_asked_again(self):

@@ -1,8 +1,10 @@
 """What the strategies have been told of the offer, and how they are told: once a turn, in slices of the reactor's time.
 
 A rebuild may return an iterator of steps. They run a few milliseconds at a time, so that a table of a million slots never
-holds up a connection, while the old table serves. A newer rebuild replaces an unfinished one. A new chain of
-strategies takes over when its first rebuild is complete.
+holds up a connection, while the old table serves. What is offered meanwhile waits until the unfinished rebuild is
+complete, and then the newest offer is taken: were each change to begin anew, weights that change faster than a table
+is built would leave the first table in place for ever. A new chain of strategies takes over when its first rebuild is
+complete.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class Rebuilds:
         self._backends: tuple[Backend, ...] = ()
         self._weights: tuple[int, ...] = ()
         self._untold = True
+        self._running = chain
         self._steps: Iterator[None] | None = None
         self._call: IDelayedCall | None = None
 
@@ -47,14 +50,15 @@ class Rebuilds:
         self._untold = True
 
     def tell(self) -> bool:
-        """Have the strategies rebuild where something is new to them; returns whether it was."""
-        if not self._untold:
+        """Have the strategies rebuild where something is new to them; returns whether they were told now."""
+        if not self._untold or (self._call is not None and self._running is self._chain):
             return False
         self._untold = False
         self.stop()
-        self._steps = self._chain.rebuild(self._backends)
+        self._running = self._chain
+        self._steps = self._running.rebuild(self._backends)
         if self._steps is None:
-            self._serve(self._chain)
+            self._serve(self._running)
         else:
             self._call = self._clock.callLater(0, self._run, SLICE)
         return True
@@ -79,4 +83,5 @@ class Rebuilds:
                 self._call = self._clock.callLater(0, self._run, SLICE)
                 return
         self._steps = None
-        self._serve(self._chain)
+        self._serve(self._running)
+        self.tell()
