@@ -54,7 +54,7 @@ class Runner:
     def _scenario(self, scenario: Base, points: Sequence[int | None]) -> None:
         with ExitStack() as stack:
             entrants = {point: self._entrants(scenario, point, stack) for point in points}
-            for number in range(self.order.rounds):
+            for number in range(min(self.order.rounds, scenario.rounds)):
                 for point in points:
                     self._round(scenario, point, number, entrants[point])
 

@@ -78,7 +78,8 @@ class Base:
     `fresh`: each run has a proxy of its own. `direct`: it has a meaning without a proxy. `added`: what it measures
     without a proxy is subtracted. `among`: the only peers that it compares, where these are not all. `pinned`: the proxy
     has one processor, and not all. `together`: the proxies of all points are up at once and have their turns in the same
-    rounds, so that points can be compared. `quick`: it takes part in a quick run.
+    rounds, so that points can be compared. `quick`: it takes part in a quick run. `rounds`: no more of them
+    are of use, for what hardly varies or takes long.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Base:
     pinned: bool = True
     together: bool = False
     quick: bool = True
+    rounds: int = 99
 
     def points(self, size: Size) -> tuple[int | None, ...]:
         """At which points it is run; one None: it has none."""

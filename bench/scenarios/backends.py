@@ -30,4 +30,5 @@ SCENARIO = Backends(
     "backends",
     "a new connection's cost as the pool grows",
     (Metric("cpu", "new connection, by number of backends", "µs"),),
+    rounds=3,
 )

@@ -34,4 +34,5 @@ SCENARIO = Idle(
         Metric("peak", "peak, per idle connection", "KiB"),
     ),
     fresh=True,
+    rounds=2,
 )

@@ -141,4 +141,5 @@ SCENARIO = Pick(
     "pick",
     "a strategy's pick",
     (Metric("pick", "pick", "ns"), Metric("cycle", "cycle", "ns")),
+    rounds=3,
 )

@@ -1,7 +1,8 @@
 """What a request and a connection cost with several workers: the sum over all of a proxy's processes, on one core.
 
 One core, so that the figures compare with those of one worker, and with the other scenarios': what is seen is what the
-workers themselves add, counting in shared memory and telling each other, and not what two cores cost each other.
+workers themselves add, counting in shared memory and telling each other, and not what two cores cost each other. The
+clients are as many for each worker, since a process that has less to do at a time pays more for each thing it does.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from bench.scenarios import Base, Metric, Running, Size
 from bench.scenarios.cost import spent
 
 PEERS = ("haproxy", "nginx", "txlb-epoll")
+KEPT, NEW = 32, 16  # clients for each worker
 
 
 @frozen
@@ -36,9 +38,9 @@ class Cost(Workers):
 
     def run(self, running: Running, point: int | None) -> dict[str, float]:
         """µs per request on a kept connection, and per connection."""
-        seconds = running.size.seconds
-        kept, requests = spent(running, "closed", connections=64, inflight=64, seconds=seconds)
-        new, connections = spent(running, "fresh", inflight=32, seconds=seconds)
+        seconds, workers = running.size.seconds, point or 1
+        kept, requests = spent(running, "closed", connections=KEPT * workers, inflight=KEPT * workers, seconds=seconds)
+        new, connections = spent(running, "fresh", inflight=NEW * workers, seconds=seconds)
         return {"kept": kept / requests.done * 1e6, "new": new / connections.done * 1e6}
 
 
@@ -52,4 +54,5 @@ SCENARIO = Cost(
     among=PEERS,
     together=True,
     quick=False,
+    rounds=3,
 )

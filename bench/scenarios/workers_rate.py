@@ -18,7 +18,7 @@ class Rate(Workers):
 
     def run(self, running: Running, point: int | None) -> dict[str, float]:
         """Requests and connections a second, and the µs of all processes for each."""
-        seconds = running.size.seconds
+        seconds = running.size.seconds * 0.7
         kept, requests = spent(running, "closed", connections=64, inflight=64, seconds=seconds)
         new, connections = spent(running, "fresh", inflight=64, seconds=seconds)
         return {
@@ -42,4 +42,5 @@ SCENARIO = Rate(
     pinned=False,
     together=True,
     quick=False,
+    rounds=3,
 )

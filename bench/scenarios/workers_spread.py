@@ -118,4 +118,5 @@ SCENARIO = Spread(
     among=("haproxy", "nginx", "nginx-zone", "txlb-epoll"),
     pinned=False,
     quick=False,
+    rounds=3,
 )

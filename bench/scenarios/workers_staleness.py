@@ -1,7 +1,8 @@
 """How long after a change in one of four workers the others know of it, at rest and while they are busy.
 
 The balancer runs a strategy of the bench's (`bench.spy`) that tells when it picks and when it is told of a changed load;
-so the way measured is the whole one: from a pick, through the shared counters, to another worker's strategy.
+so the way measured is the whole one: from a pick, through the shared counters, to another worker's strategy. Each worker
+has some connections all the time; one that has none looks when it accepts the next, and not before.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from bench.peers import Plan
 from bench.process import ROOT, BenchError
 from bench.scenarios import Base, Metric, Running
 
-WORKERS, APART, PROBES = 4, 0.08, 25
+WORKERS, HELD, APART, PROBES = 4, 64, 0.08, 25
 LOG = "spy.log"
 
 
@@ -34,9 +35,10 @@ class Staleness(Base):
 
     def run(self, running: Running, point: int | None) -> dict[str, float]:
         """ms."""
-        rest = sorted(_probe(running))
+        with running.load("hold", idle=HELD):
+            rest = sorted(_probe(running))
         seconds = 2 * APART * PROBES * 1.2
-        with running.load("closed", connections=64, inflight=64, seconds=seconds) as load, ThreadPoolExecutor() as pool:
+        with running.load("closed", connections=HELD, inflight=HELD, seconds=seconds) as load, ThreadPoolExecutor() as pool:
             time.sleep(APART)
             work = pool.submit(load.work)
             busy = sorted(_probe(running))
@@ -76,4 +78,5 @@ SCENARIO = Staleness(
     among=("txlb-epoll",),
     pinned=False,
     quick=False,
+    rounds=3,
 )
