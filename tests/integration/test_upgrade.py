@@ -439,36 +439,34 @@ class Systemd(UpgradeCase):
     """As a service."""
 
     def test_messages(self) -> None:
-        """systemd hears of readiness, a reload, the watchdog, the new main process and the end, from the right ones."""
+        """systemd hears of readiness, a reload, the watchdog, the new main process and the end, in this order."""
         address = self.place / "notify"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
-            notify.bind(str(address))
-            notify.settimeout(30)
-            program = self.start(NOTIFY_SOCKET=str(address), WATCHDOG_USEC="2000000")
-            self.heard(notify, "READY=1", "STATUS=serving 1 listener, 1 pool")
-            self.heard(notify, "WATCHDOG=1")
-            program.signal(signal.SIGHUP)
-            self.heard(notify, "RELOADING=1", "MONOTONIC_USEC=")
-            self.heard(notify, "READY=1")
-            self.upgrade()
-            self.heard(notify, f"MAINPID={self.pid}")
-            self.heard(notify, "READY=1")
-            self.heard(notify, "WATCHDOG=1")
-            self.assert_ends()
-            self.heard(notify, "STOPPING=1")
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(notify.close)
+        notify.bind(str(address))
+        program = self.start(NOTIFY_SOCKET=str(address), WATCHDOG_USEC="10000000")
+        self.heard(notify, "READY=1", "STATUS=serving 1 listener, 1 pool")
+        self.heard(notify, "WATCHDOG=1")
+        program.signal(signal.SIGHUP)
+        self.heard(notify, "RELOADING=1", "MONOTONIC_USEC=")
+        self.heard(notify, "READY=1")
+        self.upgrade()
+        self.heard(notify, "STATUS=a new process starts")
+        self.heard(notify, f"MAINPID={self.pid}")
+        self.heard(notify, "READY=1")
+        self.heard(notify, "WATCHDOG=1")
+        self.assert_ends()
+        self.heard(notify, "STOPPING=1")
 
     def heard(self, notify: socket.socket, *lines: str) -> None:
-        """The next message but watchdogs (where those are not what is waited for) begins its lines like that."""
-        while True:
+        """The next message begins its lines like that; watchdogs come in between, for as long as it takes."""
+        notify.settimeout(30)
+        message = notify.recv(4096).decode().splitlines()
+        while message == ["WATCHDOG=1"] and lines != ("WATCHDOG=1",):
             message = notify.recv(4096).decode().splitlines()
-            if message != ["WATCHDOG=1"] or lines == ("WATCHDOG=1",):
-                break
-        if lines == ("WATCHDOG=1",):
-            while message != ["WATCHDOG=1"]:
-                message = notify.recv(4096).decode().splitlines()
-            return
-        for line in lines:
-            self.assertTrue(any(said.startswith(line) for said in message), (line, message))
+        self.assertEqual(
+            [said.startswith(line) for said, line in zip(message, lines, strict=False)], [True] * len(lines)
+        )
 
     def test_sockets_of_systemd(self) -> None:
         """Sockets that systemd bound go along, and a reload afterwards knows them too."""
