@@ -115,7 +115,9 @@ class Worker:
         self._table = table
         self._remote = Remote(table, self.number, self._slots, lambda: self.balancer.pools)
         self._follower = Follower(
-            lambda: self.balancer.pools, lambda verdicts: self._tell({"do": "met", "verdicts": verdicts})
+            lambda: self.balancer.pools,
+            lambda verdicts: self._tell({"do": "met", "verdicts": verdicts}),
+            self._ticking.soon,
         )
         for kind, do in EVENTS.items():
             self.balancer.bus.subscribe(kind, lambda event, do=do: self._tell({"do": do, "event": asdict(event)}))  # type: ignore[misc]
@@ -193,14 +195,17 @@ class Worker:
         self._table.cells[self.number][HEARTBEAT] += 1
 
     def _look(self) -> bool:
-        """See what the others do, and report; returns whether there may be more to see soon."""
+        """See what the others do, and report; returns whether somebody waits for what they do next."""
+        balancer = self.balancer
         changed = self._remote.look()
         self._follower.report()
-        if self.balancer.draining:
-            return True
-        if changed:
-            self.balancer.room_made()
-        return changed or self.balancer.open > 0 or any(each.room() <= 0 for each in self.balancer.listeners.values())
+        if changed and not balancer.draining:
+            balancer.room_made()
+        return (
+            self._follower.suspects
+            or any(pool.queued for pool in balancer.pools.values())
+            or any(listener.room() <= 0 for listener in balancer.listeners.values())
+        )
 
     def _soon(self, call: Callable[[], None]) -> None:
         self._reactor.callLater(0, call)

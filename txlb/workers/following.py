@@ -17,11 +17,18 @@ Verdicts = list[tuple[str, str, bool, str]]
 
 
 class Follower:
-    """`pools()` are the worker's pools now, `tell(verdicts)` sends a batch to the parent."""
+    """`pools()` are the worker's pools now, `tell(verdicts)` sends a batch to the parent; `soon()` asks for a `report` to
+    be called before long."""
 
-    def __init__(self, pools: Callable[[], Mapping[str, Pool]], tell: Callable[[Verdicts], object]) -> None:
+    def __init__(
+        self,
+        pools: Callable[[], Mapping[str, Pool]],
+        tell: Callable[[Verdicts], object],
+        soon: Callable[[], object] = lambda: None,
+    ) -> None:
         self._pools = pools
         self._tell = tell
+        self._soon = soon
         self._batch: Verdicts = []
         self._suspects: dict[Backend, str] = {}
 
@@ -41,6 +48,11 @@ class Follower:
         if command[0] == "eject" and (backend := pool.backends.get(command[1])) is not None:
             self._suspects.pop(backend, None)
         pool.apply(command)
+
+    @property
+    def suspects(self) -> bool:
+        """Whether a success would be news."""
+        return bool(self._suspects)
 
     def report(self) -> None:
         """Send what has come together."""
@@ -62,3 +74,4 @@ class Follower:
         backend.failures += 1
         self._suspects[backend] = pool_name
         self._batch.append((pool_name, backend.name, False, reason))
+        self._soon()

@@ -1,6 +1,6 @@
-"""When a worker looks at what the others count: while it has connections or waits for a place, every `OFTEN` seconds; with
-nothing to do seldom, because to wake up costs more than the look; and always before it lets somebody in, so that a
-worker that was idle does not decide on old figures.
+"""When a worker looks at what the others count: before it lets somebody in, unless it has just done so; every `OFTEN`
+seconds while somebody waits for what another worker may give back; else seldom, because to wake up costs far more than to
+look.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 OFTEN = 0.02
-SELDOM = 0.25
+SELDOM = 0.1
 
 
 class Ticking:
-    """`beat()` shows that this process lives. `look()` looks, and returns whether there may be more to see soon."""
+    """`beat()` shows that this process lives. `look()` looks, and returns whether somebody waits for more."""
 
     def __init__(self, clock: IReactorTime, beat: Callable[[], object], look: Callable[[], bool]) -> None:
         self._clock = clock
@@ -33,7 +33,11 @@ class Ticking:
         now = self._clock.seconds()
         if now - self._seen >= OFTEN:
             self._seen = now
-            self._look()
+            if self._look():
+                self.soon()
+
+    def soon(self) -> None:
+        """Somebody waits from now on."""
         if self._seldom and self._timer is not None:
             self._seldom = False
             self._timer.reset(OFTEN)
