@@ -86,6 +86,14 @@ class AdminRequest(Request):
             self.responseHeaders.removeHeader("Content-Length")
 
 
+def _is_text(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def too_long() -> Refusal:
     """What a body gets that is too long."""
     return Refusal(413, f"a body has at most {LONGEST_BODY} bytes")
@@ -134,6 +142,8 @@ class AdminChannel(HTTPChannel):
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"content-length" and len(value.strip()) > 15:
             self.refuse(too_long())
+        elif not line.isascii() and name.strip().lower() != b"authorization" and not _is_text(value):
+            self.refuse(Refusal(400, "a header is not UTF-8"))
         return not self._refused and bool(super().headerReceived(line))
 
     def allHeadersReceived(self) -> None:
