@@ -50,7 +50,7 @@ class Parse(SynchronousTestCase):
             "ssl:443:privateKey=k.pem:certKey=c.pem",
             "tls:/etc/certs:443",
             "systemd:domain=INET:index=0",
-            "haproxy:tcp:80",
+            "somebodys:own",
         ):
             self.assertEqual(parse_endpoint(text, SERVER).kind, text.partition(":")[0])
         for text in (
@@ -92,6 +92,11 @@ class Parse(SynchronousTestCase):
             ("unix:", "has no address; write for instance unix:/run/txlb.sock"),
             ("unix:/a:mode=999", "the mode must be octal, such as 660, not '999'"),
             ("unix:/a:lockfile=yes", "the lockfile must be 0 or 1, not 'yes'"),
+            (
+                "haproxy:tcp:80",
+                "haproxy: loses replies after a half-close and reads PROXY headers unsafely, from anybody; "
+                "listen on the endpoint inside of it",
+            ),
             ("unix:/" + "a" * 107, "the path of a UNIX socket has at most 107 bytes, not 108"),
         )
         for text, expected in cases:
@@ -125,7 +130,7 @@ class Parse(SynchronousTestCase):
             "tcp6:80": True,
             "tcp:80:interface=lb.example": True,
             "systemd:domain=INET:index=0": True,
-            "haproxy:tcp:80": True,
+            "somebodys:own": True,
             "tcp:80:interface=127.9.9.9": False,
             r"tcp6:80:interface=\:\:1": False,
             "unix:/run/a": False,

@@ -53,6 +53,14 @@ FORMS: Mapping[tuple[str, str], Form] = {
 }
 """By side and type, as `twisted.internet.endpoints` has them."""
 
+REFUSED: Mapping[tuple[str, str], str] = {
+    (SERVER, "haproxy"): (
+        "haproxy: loses replies after a half-close and reads PROXY headers unsafely, from anybody; "
+        "listen on the endpoint inside of it"
+    ),
+}
+"""Types that Twisted has and that would break what a listener promises, and why."""
+
 
 def name_arguments(form: Form, arguments: list[list[str]], side: str) -> dict[str, str]:
     """The arguments by their names, each checked; raises ValueError with what is wrong."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from txlb.config.endpoint_forms import CLIENT, FORMS, SERVER, check_socket_path, name_arguments
+from txlb.config.endpoint_forms import CLIENT, FORMS, REFUSED, SERVER, check_socket_path, name_arguments
 from txlb.config.reading import Spot
 from txlb.config.scalars import text
 
@@ -94,6 +94,8 @@ def parse_endpoint(description: str, side: str) -> Endpoint:
     kind, *arguments = split(description)
     if len(kind) != 1 or not arguments or not _KIND.fullmatch(kind[0]):
         raise ValueError(f"must be an endpoint string such as {example}, not {description!r}")
+    if (side, kind[0]) in REFUSED:
+        raise ValueError(REFUSED[side, kind[0]])
     form = FORMS.get((side, kind[0]))
     if form is not None:
         values = name_arguments(form, arguments, side)
