@@ -20,6 +20,8 @@ COLOURS = {
     "portforward": "c4",
     "direct": "c5",
     "haproxy-splice": "c6",
+    "nginx-zone": "c6",
+    "direct-again": "c5",
 }
 
 

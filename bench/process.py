@@ -54,7 +54,7 @@ class Process:
                     env={**os.environ, **dict(self.environment)},
                     text=True,
                     start_new_session=True,
-                    preexec_fn=_die_with_parent,
+                    preexec_fn=_begin,
                 )
         finally:
             os.sched_setaffinity(0, before)
@@ -142,8 +142,16 @@ def end_by_exception() -> None:
         signal.signal(number, lambda got, frame: sys.exit(128 + got))
 
 
-def _die_with_parent() -> None:
+def _begin() -> None:
+    """In the new process: die with the parent, and be preferred as it is.
+
+    A new session is a scheduling group of its own where the kernel makes such, and its niceness starts at 0.
+    """
     _LIBC.prctl(_PDEATHSIG, signal.SIGKILL)
+    nice = os.getpriority(os.PRIO_PROCESS, 0)
+    if nice < 0:
+        with suppress(OSError), open("/proc/self/autogroup", "w") as group:
+            group.write(str(nice))
 
 
 def _scheduled(pid: int) -> int:

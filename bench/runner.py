@@ -54,7 +54,8 @@ class Runner:
     def _scenario(self, scenario: Base, points: Sequence[int | None]) -> None:
         with ExitStack() as stack:
             entrants = {point: self._entrants(scenario, point, stack) for point in points}
-            for number in range(min(self.order.rounds, scenario.rounds)):
+            slices = 1 if self.order.size.quick else scenario.slices
+            for number in range(min(self.order.rounds, scenario.rounds) * slices):
                 for point in points:
                     self._round(scenario, point, number, entrants[point])
 
@@ -98,9 +99,9 @@ class Runner:
     def _takes_part(self, peer: Peer, scenario: Base) -> bool:
         if scenario.among and peer.name.partition("+")[0] not in scenario.among:
             return False
-        if peer.command is None:
-            return scenario.direct
-        return (not peer.only or scenario.name in peer.only) and (peer.balances or scenario.name != "backends")
+        if peer.only and scenario.name not in peer.only:
+            return False
+        return scenario.direct if peer.command is None else peer.balances or scenario.name != "backends"
 
     def _starter(self, peer: Peer, scenario: Base, point: int | None) -> Enter:
         @contextmanager
@@ -149,6 +150,7 @@ def _constant(running: Running) -> Enter:
 
 def run(order: Order, options: dict[str, object], say: Callable[[str], None]) -> Results:
     """Run it all; raises BenchError when nothing can run at all, such as without a C compiler."""
+    machine.prefer()
     versions, peers = installed(order.peers, say)
     limit = machine.room(machine.raise_limit())
     if order.size.connections > limit:

@@ -15,7 +15,17 @@ from string import Template
 from attrs import frozen
 
 HERE = Path(__file__).parent
-MODULES = ("direct", "haproxy", "haproxy_splice", "nginx", "nginx_zone", "portforward", "txlb_reactor", "txlb_epoll")
+MODULES = (
+    "direct",
+    "direct_again",
+    "haproxy",
+    "haproxy_splice",
+    "nginx",
+    "nginx_zone",
+    "portforward",
+    "txlb_reactor",
+    "txlb_epoll",
+)
 
 
 @frozen

@@ -36,14 +36,14 @@ class Size:
     """How much: the full size, or the quick one."""
 
     seconds: float = 0.7
-    open_loop: float = 5.0
+    open_loop: float = 1.0
     rate: int = 2000
     megabytes: int = 1024
     connections: int = 9900
     quick: bool = False
 
 
-QUICK = Size(seconds=0.3, open_loop=1.0, megabytes=256, connections=2000, quick=True)
+QUICK = Size(seconds=0.3, megabytes=256, connections=2000, quick=True)
 
 
 @frozen
@@ -79,7 +79,7 @@ class Base:
     without a proxy is subtracted. `among`: the only peers that it compares, where these are not all. `pinned`: the proxy
     has one processor, and not all. `together`: the proxies of all points are up at once and have their turns in the same
     rounds, so that points can be compared. `quick`: it takes part in a quick run. `rounds`: no more of them
-    are of use, for what hardly varies or takes long.
+    are of use, for what hardly varies or takes long. `slices`: so many short rounds for each that is asked for.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Base:
     together: bool = False
     quick: bool = True
     rounds: int = 99
+    slices: int = 1
 
     def points(self, size: Size) -> tuple[int | None, ...]:
         """At which points it is run; one None: it has none."""

@@ -38,7 +38,10 @@ class Staleness(Base):
         with running.load("hold", idle=HELD):
             rest = sorted(_probe(running))
         seconds = 2 * APART * PROBES * 1.2
-        with running.load("closed", connections=HELD, inflight=HELD, seconds=seconds) as load, ThreadPoolExecutor() as pool:
+        with (
+            running.load("closed", connections=HELD, inflight=HELD, seconds=seconds) as load,
+            ThreadPoolExecutor() as pool,
+        ):
             time.sleep(APART)
             work = pool.submit(load.work)
             busy = sorted(_probe(running))
