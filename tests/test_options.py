@@ -176,6 +176,26 @@ class BuildTests(SynchronousTestCase):
                 self.assertIn(words, problem.message)
                 self.assertRaises(OptionError, build, Everything, {"must": "x", name: value}, **GIVEN)
 
+    def test_enums_of_texts_and_numbers(self) -> None:
+        """An enum whose members are texts or numbers takes its values and nothing else."""
+
+        class Way(enum.StrEnum):
+            IN = "in"
+            OUT = "out"
+
+        class Level(enum.IntEnum):
+            LOW = 1
+
+        @define
+        class Chosen:
+            way: Way = Way.IN
+            level: Level = Level.LOW
+
+        [way, level] = check(Chosen, {"way": "up", "level": 2})
+        self.assertEqual(way.message, "must be one of in, out, not 'up'")
+        self.assertEqual(level.message, "must be one of 1, not 2")
+        self.assertIs(build(Chosen, {"way": "out"}).way, Way.OUT)
+
     def test_literals_are_exact(self) -> None:
         """1 is not True and 1.0 is not 1, though Python calls them equal."""
 

@@ -163,7 +163,9 @@ def _constructor_problem(cls: type, error: Exception) -> OptionError:
 
 
 def _exactly(kind: type, words: str) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, _: Any) -> Any:
+    def structure(value: Any, asked: Any) -> Any:
+        if issubclass(asked, enum.Enum):  # one whose members are texts or numbers comes here for being a `kind` too
+            return _enum(value, asked)
         if type(value) is not kind:
             raise ValueError(f"must be {words}, not {value!r}")
         return value
