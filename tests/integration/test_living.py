@@ -208,12 +208,23 @@ class Living(SynchronousTestCase):
 class Starting(SynchronousTestCase):
     """What a start refuses, and says."""
 
-    def run_with(self, config: str) -> subprocess.CompletedProcess[str]:
-        """The finished process."""
+    def run_with(self, config: str, descriptors: int | None = None) -> subprocess.CompletedProcess[str]:
+        """The finished process, under this open-file limit."""
         file = programs.folder(self) / "config.yaml"
         file.write_text(config)
         command = programs.twist_command("txlb", "--config", str(file))
+        if descriptors is not None:
+            command = ["sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh", *command]
         return programs.run(command, check=False, env={**os.environ, "PYTHONPATH": str(programs.ROOT)}, cwd=file.parent)
+
+    def test_too_few_descriptors(self) -> None:
+        """One line, and 70, with one process as with several."""
+        for workers in (1, 2):
+            values = {"web": 0, "echo": programs.free_port(), "engine": "auto", "strategy": "random", "drain": "1s"}
+            done = self.run_with(f"workers: {workers}\n" + CONFIG.format(**values), descriptors=60)
+            self.assertEqual((done.returncode, done.stdout), (70, ""))
+            self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+            self.assertIn("txlb: the open-file limit of 60 leaves no room for connections", done.stderr)
 
     def test_port_in_use(self) -> None:
         """One line, and 69."""

@@ -50,6 +50,7 @@ class BalancerService(Service):
         self._given: Given = {} if inherited is None else inherited.sockets
         self._reactor = reactor
         self._exit_code: int | None = None
+        self._most_connections = 0
         self.balancer: AnyBalancer | None = None
         self._access_log: AnyAccessLog | None = None
         self._metrics: Metrics | None = None
@@ -61,6 +62,11 @@ class BalancerService(Service):
 
     def startService(self) -> None:
         super().startService()
+        try:
+            self._most_connections = most_connections(raise_descriptor_limit())
+        except TxlbError:
+            self._fail(Failure())
+            raise SystemExit(self._exit_code) from None
         self.balancer = self._make_balancer()
         self._access_log = self._make_access_log()
         self._access_log.configure(self._config.access_log)
@@ -72,8 +78,8 @@ class BalancerService(Service):
         self._reactor.callWhenRunning(signals.install)
 
     def _make_balancer(self) -> AnyBalancer:
-        limit = most_connections(raise_descriptor_limit())
-        return Balancer(self._reactor, ports=Ports(self._reactor, given=self._given), most_connections=limit)
+        ports = Ports(self._reactor, given=self._given)
+        return Balancer(self._reactor, ports=ports, most_connections=self._most_connections)
 
     def _make_access_log(self) -> AnyAccessLog:
         assert self.balancer is not None
