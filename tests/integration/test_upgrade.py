@@ -157,11 +157,13 @@ class UpgradeCase(SynchronousTestCase):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.values['admin']}/api/v1/state", timeout=20) as answer:
             return dict(json.load(answer))
 
-    def post(self, backend: str, **body: object) -> None:
+    def post(self, backend: str, method: str = "POST", **body: object) -> None:
         """An operator's word."""
         where = f"http://127.0.0.1:{self.values['admin']}/api/v1/pools/echoes/backends/{backend}"
         headers = {"Content-Type": "application/json"}
-        urllib.request.urlopen(urllib.request.Request(where, json.dumps(body).encode(), headers), timeout=20).close()
+        urllib.request.urlopen(
+            urllib.request.Request(where, json.dumps(body).encode(), headers, method=method), timeout=20
+        ).close()
 
     def connect(self, unix: bool = False, port: int = 0) -> socket.socket:
         """A client."""
@@ -197,7 +199,24 @@ class UpgradeCase(SynchronousTestCase):
         programs.wait_until(lambda: not programs.listening(self.values["web"]), "the port to be free")
 
 
-class Upgrades(UpgradeCase):
+class AddedBackends:
+    """What the configuration does not know; a mixin."""
+
+    def test_an_added_backend(self: Any) -> None:
+        """One that an operator added, and that is the only one to take connections, takes them after an upgrade."""
+        self.start()
+        self.post("new", "PUT", connect=f"tcp:127.0.0.1:{self.values['green']}")
+        self.post("green", weight=0)
+        self.post("blue", "DELETE")
+        self.upgrade()
+        for _ in range(8):
+            self.echo(self.connect())
+        backends = self.state()["pools"]["echoes"]["backends"]
+        self.assertEqual({name: backend["weight"] for name, backend in backends.items()}, {"green": 0, "new": 1})
+        self.assert_ends()
+
+
+class Upgrades(AddedBackends, UpgradeCase):
     """`SIGUSR2`"""
 
     def test_nobody_notices(self) -> None:
@@ -320,6 +339,19 @@ class Upgrades(UpgradeCase):
         programs.wait_until(lambda: not self.alive(successor), "the end of the new one")
         self.assertEqual(list(self.place.glob("web.sock*")), [])
 
+    def test_a_death_meanwhile(self) -> None:
+        """`kill -9` of the old process during an upgrade: the new one takes over by itself, also the UNIX socket."""
+        program = self.start()
+        (self.place / "sitecustomize.py").write_text("import time\ntime.sleep(2)\n")
+        program.signal(signal.SIGUSR2)
+        self.pid = int(program.wait_for_output(r"started process (\d+)")[1])
+        program.signal(signal.SIGKILL)
+        self.wait_for("web: listening", 2)
+        self.echo(self.connect())
+        self.echo(self.connect(unix=True))
+        self.assertEqual(self.state()["pid"], self.pid)
+        self.assert_ends()
+
     def test_a_listener_that_goes(self) -> None:
         """What the new configuration has no listener for is closed, and a UNIX socket's file goes with it."""
         program = self.start()
@@ -365,7 +397,7 @@ class ReactorEngineUpgrades(UpgradeCase):
         self.assert_ends()
 
 
-class ManyWorkers(UpgradeCase):
+class ManyWorkers(AddedBackends, UpgradeCase):
     """A parent of two workers takes over from another one."""
 
     workers = 2
