@@ -26,6 +26,27 @@ class Colour(enum.Enum):
     BLUE = "blue"
 
 
+class Way(enum.StrEnum):
+    """Members that are texts."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class Level(enum.IntEnum):
+    """Members that are numbers."""
+
+    LOW = 1
+
+
+@define
+class Chosen:
+    """Options of these."""
+
+    way: Way = Way.IN
+    level: Level = Level.LOW
+
+
 def _at_least_one(instance: object, attribute: Any, value: int) -> None:
     if value < 1:
         raise ValueError("must be 1 or more", attribute, value)
@@ -178,19 +199,6 @@ class BuildTests(SynchronousTestCase):
 
     def test_enums_of_texts_and_numbers(self) -> None:
         """An enum whose members are texts or numbers takes its values and nothing else."""
-
-        class Way(enum.StrEnum):
-            IN = "in"
-            OUT = "out"
-
-        class Level(enum.IntEnum):
-            LOW = 1
-
-        @define
-        class Chosen:
-            way: Way = Way.IN
-            level: Level = Level.LOW
-
         [way, level] = check(Chosen, {"way": "up", "level": 2})
         self.assertEqual(way.message, "must be one of in, out, not 'up'")
         self.assertEqual(level.message, "must be one of 1, not 2")
