@@ -102,6 +102,12 @@ class SimulateTests(CommandCase):
         for words in ("3 balancers", "b leaves at 1 s", "c joins at 2 s", "refused", "50 clients"):
             self.assertIn(words, out)
 
+    def test_nobody_served(self) -> None:
+        """Where every connection is refused there are no response times, rather than very short ones."""
+        out = self.simulate("--service", "failing:1")
+        self.assertNotIn("0 ms", out)
+        self.assertIn("–", out)
+
     def test_trace(self) -> None:
         """A recorded access log is played."""
         trace = self.mktemp()
@@ -141,7 +147,8 @@ class SimulateTests(CommandCase):
             "--strategy: must be": ("--strategy", "17"),
             "must be a name or": ("--strategy", ""),
             "there is no pool 'x'": ("--pool", "x"),
-            "--count: must be from 1": ("-n", "0"),
+            "--count: must be from 1 to 20000000, not 0": ("-n", "0"),
+            "--service: 'slow:x': must be a number, not 'x'": ("--service", "slow:x"),
             "--load: must be": ("--load", "nan"),
             "--pattern: must be": ("--pattern", "rain"),
             "--rate: is needed": ("--concurrency", "0"),

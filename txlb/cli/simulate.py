@@ -144,7 +144,11 @@ def _check_numbers(options: argparse.Namespace) -> None:
     for name, (least, most) in limits.items():
         value = getattr(options, name)
         if value is not None and not (math.isfinite(value) and least <= value <= most):
-            raise OptionError(f"--{name}", f"must be from {least:g} to {most:g}, not {value:g}")
+            raise OptionError(f"--{name}", f"must be from {_written(least)} to {_written(most)}, not {_written(value)}")
+
+
+def _written(number: float) -> str:
+    return str(int(number)) if number == number // 1 and abs(number) < 1e15 else f"{number:g}"
 
 
 def _strategies(written: list[str], pool: PoolSpec) -> list[tuple[str, Strategies]]:

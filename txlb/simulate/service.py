@@ -88,7 +88,10 @@ def _mean(text: str) -> float:
 
 
 def _number(text: str, least: float, most: float) -> float:
-    number = float(text)
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"must be a number, not {text!r}") from None
     if not least <= number <= most:
         raise ValueError(f"must be from {least:g} to {most:g}, not {text}")
     return number

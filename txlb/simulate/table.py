@@ -31,7 +31,12 @@ def comparison(results: list[Result]) -> Table:
         for name in ("refused", "rejected"):
             table.add_column(name, justify="right")
     for result in results:
-        cells = [result.strategy, *times(result.response), str(result.concurrency_max), percent(result.unfairness)]
+        cells = [
+            result.strategy,
+            *times(result.response if result.served else None),
+            str(result.concurrency_max),
+            percent(result.unfairness),
+        ]
         cells += [f"{result.starvation:.1f}", percent(result.moved)]
         table.add_row(*cells, *([str(result.refused), str(result.rejected)] if troubled else []))
     return table
@@ -58,12 +63,14 @@ def backends(result: Result) -> Table:
             continue
         cells = [backend.name, str(backend.weight), percent(backend.share), percent(backend.fair)]
         cells += [f"{backend.concurrency_mean:.2f}", str(backend.concurrency_max)]
-        table.add_row(*cells, *times(backend.response), f"{backend.starvation:.1f}")
+        table.add_row(*cells, *times(backend.response if backend.connections else None), f"{backend.starvation:.1f}")
     return table
 
 
-def times(response: Response) -> list[str]:
-    """The cells under `HEADINGS`."""
+def times(response: Response | None) -> list[str]:
+    """The cells under `HEADINGS`; None: nobody was served, which is not the same as at once."""
+    if response is None:
+        return ["–"] * len(HEADINGS)
     return [milliseconds(seconds) for seconds in (response.p50, response.p95, response.p99, response.max)]
 
 
