@@ -95,18 +95,23 @@ class PoolMachine(RuleBasedStateMachine):
         if exclude:
             self.retrying.add(lease)
 
-    @rule()
-    def wait(self):
-        """One more in the queue."""
+    @rule(tried=st.sets(names))
+    def wait(self, tried):
+        """One more in the queue, who may have tried some already."""
+        exclude = frozenset(self.pool.backends[name] for name in tried if name in self.pool.backends)
         number = self.number = self.number + 1
 
         def served(lease):
             del self.tickets[number]
             if lease is not None:
-                self.served.append(number)
+                assert lease.backend not in exclude
+                if not exclude:
+                    self.served.append(number)
+                else:
+                    self.retrying.add(lease)
                 self.took(lease)
 
-        ticket = self.pool.wait(CLIENT, served)
+        ticket = self.pool.wait(CLIENT, served, exclude)
         if ticket is not None:
             self.tickets[number] = ticket
 
@@ -199,9 +204,10 @@ class PoolMachine(RuleBasedStateMachine):
             assert not any(
                 b.effective_weight and b.admin is AdminState.READY and b.health is not HealthState.DOWN for b in ejected
             )
-        if self.tickets:
-            maximum = pool.spec.max_connections
-            assert len(pool.full) >= len(pool.offered) or (maximum is not None and pool.open >= maximum)
+        maximum = pool.spec.max_connections
+        for ticket in self.tickets.values() if maximum is None or pool.open < maximum else ():
+            spent = ticket.tried and not pool.retries.allows(pool.open)
+            assert spent or pool.offered <= pool.full | ticket.tried
 
     @invariant()
     def counts(self):

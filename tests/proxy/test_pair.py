@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.proxy.wire import World
 from txlb.events import ConnectionClosed
-from txlb.specs import ListenerSpec, QueueSpec
+from txlb.specs import BackendSpec, ListenerSpec, QueueSpec
+
+
+def limited(backends: tuple[BackendSpec, ...], most: int) -> tuple[BackendSpec, ...]:
+    """The same backends, each with a maximum."""
+    return tuple(evolve(backend, max_connections=most) for backend in backends)
 
 
 class Reaching(SynchronousTestCase):
@@ -88,6 +94,33 @@ class Reaching(SynchronousTestCase):
         world.turn(0.5)
         self.assertEqual(len(world.engine.dials), 2)
         self.assertFalse(second.gone)
+
+    def test_a_retry_waits_in_the_queue(self) -> None:
+        """A client whose dial failed while the other backend is full waits for that one, and is served from there."""
+        world = World(queue=QueueSpec(size=10, timeout=60))
+        world.pool.reconcile(evolve(world.pool.spec, backends=limited(world.pool.spec.backends, 1)))
+        first, second = world.accept(), world.accept()
+        world.engine.dials[1].succeed()
+        world.engine.dials[0].fail()
+        world.turn()
+        self.assertFalse(first.aborted)
+        self.assertEqual(world.pool.queued, 1)
+        second.reset()
+        world.turn()
+        self.assertEqual([dial.connect for dial in world.engine.dials[2:]], ["tcp:192.0.2.1:1"])
+        world.engine.pending().succeed()
+        world.turn()
+        self.assertFalse(first.gone)
+
+    def test_nothing_left_to_wait_for(self) -> None:
+        """A client is reset at once when every backend was tried, though the queue has room."""
+        world = World(queue=QueueSpec(size=10, timeout=60))
+        client = world.accept()
+        world.engine.pending().fail()
+        world.engine.pending().fail()
+        world.turn()
+        self.assertTrue(client.aborted and client.gone)
+        self.assertEqual(world.listener.outcomes["refused"], 1)
 
     def test_the_queue_is_no_dial(self) -> None:
         """The time in the queue counts neither as the backend's time to connect nor towards the connect timeout."""

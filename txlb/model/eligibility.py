@@ -73,11 +73,12 @@ def offer(backends: Iterable[Backend], panic_threshold: int) -> Offer:
     return Offer(tuple(tier if panic else eligible), panic, len(eligible), len(tier))
 
 
+def backups(backends: Iterable[Backend]) -> list[Backend]:
+    """Those that may take connections where the primaries cannot."""
+    return [b for b in backends if b.spec.backup and b.eligible and b.effective_weight]
+
+
 def spares(backends: Iterable[Backend], exclude: Container[Backend]) -> list[Backend]:
     """Eligible backups with room, the least loaded for its weight first."""
-    found = [
-        b
-        for b in backends
-        if b.spec.backup and b.eligible and b.effective_weight and b.active < b.limit and b not in exclude
-    ]
+    found = [b for b in backups(backends) if b.active < b.limit and b not in exclude]
     return sorted(found, key=lambda b: (b.active / b.effective_weight, b.name))

@@ -37,7 +37,7 @@ class Lease:
         self.backend.connect_times.add(seconds)
         if self.retrying:
             self.retrying = False
-            self.pool.retries.give()
+            self.pool.retry_over()
         chain = self.pool.chain
         if chain.observes_time:
             chain.measured(self.backend, _CONNECT, seconds)
@@ -68,7 +68,7 @@ class Lease:
         pool = self.pool
         if self.retrying:
             self.retrying = False
-            pool.retries.give()
+            pool.retry_over()
         if outcome == _OK:
             backend.failures = 0
             if pool.chain.observes_time:

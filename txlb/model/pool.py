@@ -16,7 +16,7 @@ from txlb.events import EventBus, Panic
 from txlb.model import report
 from txlb.model.backend import Backend
 from txlb.model.chain import Chain
-from txlb.model.eligibility import spares
+from txlb.model.eligibility import backups, spares
 from txlb.model.lease import Lease
 from txlb.model.limits import Gauge, MakeGauge
 from txlb.model.outliers import FAILURES
@@ -58,7 +58,7 @@ class Pool(Steered):
         self._strategies, self._clock, self._rng, self._bus = strategies, clock, rng, bus
         self._gauge = make_gauge("", spec.max_connections)
         self._overrides = Overrides(spec.backends)
-        self._queue = Queue(clock, self._acquire_first)
+        self._queue = Queue(clock, self._acquire)
         self._settling: IDelayedCall | None = None
         self._stopped = False
         self._stale = True
@@ -95,20 +95,24 @@ class Pool(Steered):
         """A lease, counted from now on; None where there is none to be had (`refusal` says why).
 
         `exclude` holds the backends tried already for this client; where it is not empty this is a retry, which
-        the retry budget has to allow. Nobody overtakes those who wait in the queue, except retries.
+        the retry budget has to allow. Nobody overtakes those who wait in the queue, except retries, and who takes what
+        all of these have tried already.
         """
-        if exclude:
-            return self._acquire_retry(client, exclude)
-        if self._queue.tickets:
-            return self._refuse("queue")
-        return self._acquire_first(client)
+        if self._queue.tickets and not exclude:
+            return self._acquire_unwanted(client)
+        return self._acquire(client, exclude)
 
-    def wait(self, client: Any, callback: Callable[[Lease | None], object]) -> Ticket | None:
-        """Wait for a lease; None where the pool has no queue or the queue is full.
+    def wait(
+        self, client: Any, callback: Callable[[Lease | None], object], exclude: frozenset[Backend] = _NOBODY
+    ) -> Ticket | None:
+        """Wait for a lease; None where the pool has no queue or the queue is full, and for a retry (see `acquire`) also
+        where the budget is spent or nothing is left to wait for.
 
         `callback` gets the lease, or None at the timeout; never from within this call.
         """
-        ticket = None if self._stopped else self._queue.join(self.spec.queue, client, callback)
+        ticket = None
+        if not self._stopped and (not exclude or self._may_wait(exclude)):
+            ticket = self._queue.join(self.spec.queue, client, callback, exclude)
         self._queue.serve_soon()
         return ticket
 
@@ -181,12 +185,30 @@ class Pool(Steered):
         self._roster.stop()
         self._forget_settling()
 
-    def _acquire_first(self, client: Any) -> Lease | None:
+    def retry_over(self) -> None:
+        """A retry got through, or failed: another one may begin."""
+        self.retries.give()
+        self._queue.serve_soon()
+
+    def _acquire(self, client: Any, exclude: frozenset[Backend]) -> Lease | None:
+        if exclude:
+            return self._acquire_retry(client, exclude)
         if self._stale:
             self._refresh()
         if len(self.full) >= len(self.offered):
             return self._refuse("full" if self.offered else "no-backend")
         return self._take(client, self.full, False)
+
+    def _acquire_unwanted(self, client: Any) -> Lease | None:
+        """One that is good for this client and for none of those who wait."""
+        if self._stale:
+            self._refresh()
+        exclude = self.full | (self.offered - self._queue.tried)
+        return self._refuse("queue") if self.offered <= exclude else self._take(client, exclude, False)
+
+    def _may_wait(self, exclude: frozenset[Backend]) -> bool:
+        hoped_for = self.offered.union(backups(self.backends.values()))
+        return not hoped_for <= exclude and self.retries.allows(self._gauge.value)
 
     def _acquire_retry(self, client: Any, exclude: frozenset[Backend]) -> Lease | None:
         if not self.retries.allows(self._gauge.value):

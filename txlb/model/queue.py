@@ -2,11 +2,14 @@
 
 The queue never calls back from within the change that made room: it is served in a turn of its own, so that a callback
 may acquire, release and wait as it likes.
+
+Those who have tried some backends in vain wait for the others only. So one for whom nothing is to be had does not hold up
+those behind it who have tried something else.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from txlb.interfaces import Outcome
+from txlb.model.backend import Backend
 from txlb.model.lease import Lease
 from txlb.specs import QueueSpec
 
@@ -21,14 +25,17 @@ log = Logger()
 
 
 class Ticket:
-    """A place in the queue."""
+    """A place in the queue. `tried` are the backends that are no good to it."""
 
-    __slots__ = ("_queue", "callback", "client", "timer")
+    __slots__ = ("_queue", "callback", "client", "timer", "tried")
 
-    def __init__(self, queue: Queue, client: Any, callback: Callable[[Lease | None], object]) -> None:
+    def __init__(
+        self, queue: Queue, client: Any, callback: Callable[[Lease | None], object], tried: frozenset[Backend]
+    ) -> None:
         self._queue = queue
         self.client = client
         self.callback = callback
+        self.tried = tried
         self.timer: IDelayedCall | None = None
 
     def cancel(self) -> None:
@@ -37,24 +44,34 @@ class Ticket:
 
 
 class Queue:
-    """`acquire(client)` is asked for a lease, and the queue ends a round at the first None. `tickets` wait, in order."""
+    """`acquire(client, tried)` is asked for a lease; None ends the round for all who have tried the same. `tickets` wait,
+    in order."""
 
-    def __init__(self, clock: IReactorTime, acquire: Callable[[Any], Lease | None]) -> None:
+    def __init__(self, clock: IReactorTime, acquire: Callable[[Any, frozenset[Backend]], Lease | None]) -> None:
         self._clock = clock
         self._acquire = acquire
         self.tickets: OrderedDict[Ticket, None] = OrderedDict()
+        self._tried: Counter[frozenset[Backend]] = Counter()
         self._call: IDelayedCall | None = None
 
     def __len__(self) -> int:
         return len(self.tickets)
 
-    def join(self, spec: QueueSpec, client: Any, callback: Callable[[Lease | None], object]) -> Ticket | None:
+    @property
+    def tried(self) -> frozenset[Backend]:
+        """The backends that all who wait have tried: nobody here waits for those. Asked only while somebody waits."""
+        return frozenset.intersection(*self._tried)
+
+    def join(
+        self, spec: QueueSpec, client: Any, callback: Callable[[Lease | None], object], tried: frozenset[Backend]
+    ) -> Ticket | None:
         """A ticket, or None where the queue is full."""
         if len(self.tickets) >= spec.size:
             return None
-        ticket = Ticket(self, client, callback)
+        ticket = Ticket(self, client, callback, tried)
         ticket.timer = self._clock.callLater(spec.timeout, self._expired, ticket)
         self.tickets[ticket] = None
+        self._tried[tried] += 1
         return ticket
 
     def leave(self, ticket: Ticket) -> bool:
@@ -62,6 +79,9 @@ class Queue:
         if ticket not in self.tickets:
             return False
         del self.tickets[ticket]
+        self._tried[ticket.tried] -= 1
+        if not self._tried[ticket.tried]:
+            del self._tried[ticket.tried]
         if ticket.timer is not None and ticket.timer.active():
             ticket.timer.cancel()
         return True
@@ -81,12 +101,14 @@ class Queue:
 
     def _serve(self) -> None:
         self._call = None
-        while self.tickets:
-            ticket = next(iter(self.tickets))
-            lease = self._acquire(ticket.client)
+        in_vain: set[frozenset[Backend]] = set()
+        while not self._tried.keys() <= in_vain:
+            ticket = next(ticket for ticket in self.tickets if ticket.tried not in in_vain)
+            lease = self._acquire(ticket.client, ticket.tried)
             if lease is None:
-                return
-            self._answer(ticket, lease)
+                in_vain.add(ticket.tried)
+            else:
+                self._answer(ticket, lease)
 
     def _expired(self, ticket: Ticket) -> None:
         self._answer(ticket, None)

@@ -126,11 +126,12 @@ class ProxyPair:
         lease = self.pool.acquire(self.client, self._tried)
         if lease is not None:
             self._reach(lease)
-        elif self._error is not None:
-            self._refuse(self._error.outcome, self._error.reason)
-        else:
-            self._ticket = self.pool.wait(self.client, self._served)
-            if self._ticket is None:
+            return
+        self._ticket = self.pool.wait(self.client, self._served, self._tried)
+        if self._ticket is None:
+            if self._error is not None:
+                self._refuse(self._error.outcome, self._error.reason)
+            else:
                 self._refuse(Outcome.REJECTED, "no backend to be had")
 
     def _served(self, lease: Any) -> None:
@@ -170,7 +171,7 @@ class ProxyPair:
         lease, self.lease = self.lease, None
         lease.release(error.outcome)
         self._error = error
-        self._tried = {*self._tried, lease.backend}
+        self._tried = self._tried | {lease.backend}
         if self.tries <= self.pool.spec.retries:
             self._acquire()
         else:
