@@ -54,11 +54,18 @@ if os.environ.get("TXLB_WORKER") == "1":
 
 ACTIVATE = """
 import os, socket, sys
-number = socket.create_server(("127.0.0.1", int(sys.argv[1]))).detach()
-os.dup2(number, 3)
-os.set_inheritable(3, True)
-os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "door"}
-os.execv(sys.argv[2], sys.argv[2:])
+unix = socket.socket(socket.AF_UNIX)
+unix.bind(sys.argv[2])
+os.chmod(sys.argv[2], 0o600)
+unix.listen()
+door = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+os.dup2(door.fileno(), 20)
+os.dup2(unix.fileno(), 21)
+os.dup2(20, 3)
+os.dup2(21, 4)
+os.closerange(20, 22)
+os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": "door:hatch"}
+os.execv(sys.argv[3], sys.argv[3:])
 """
 """What systemd does for a service with a socket unit."""
 
@@ -165,12 +172,12 @@ class UpgradeCase(SynchronousTestCase):
             urllib.request.Request(where, json.dumps(body).encode(), headers, method=method), timeout=20
         ).close()
 
-    def connect(self, unix: bool = False, port: int = 0) -> socket.socket:
+    def connect(self, unix: bool = False, port: int = 0, name: str = "web.sock") -> socket.socket:
         """A client."""
         if unix:
             client = socket.socket(socket.AF_UNIX)
             client.settimeout(20)
-            client.connect(f"{self.place}/web.sock")
+            client.connect(f"{self.place}/{name}")
         else:
             client = socket.create_connection(("127.0.0.1", port or self.values["web"]), timeout=20)
         self.clients.append(client)
@@ -501,18 +508,21 @@ class Systemd(UpgradeCase):
         )
 
     def test_sockets_of_systemd(self) -> None:
-        """Sockets that systemd bound go along, and a reload afterwards knows them too."""
-        self.values["listen"] = ', "systemd:domain=INET:name=door"'
-        door = programs.free_port()
-        program = self.start(sys.executable, "-c", ACTIVATE, str(door))
+        """Sockets that systemd bound go along, a reload afterwards knows them too, and a UNIX socket's file stays as
+        systemd made it."""
+        self.values["listen"] = ', "systemd:domain=INET:name=door", "systemd:domain=UNIX:index=1"'
+        door, hatch = programs.free_port(), self.place / "hatch"
+        program = self.start(sys.executable, "-c", ACTIVATE, str(door), str(hatch))
         for _ in range(2):
             self.upgrade()
             self.echo(self.connect(port=door))
+            self.echo(self.connect(unix=True, name="hatch"))
         os.kill(self.pid, signal.SIGHUP)
         self.wait_for("Reloaded ")
         self.echo(self.connect(port=door))
         self.assert_ends()
         self.assertEqual(program.wait(), 0)
+        self.assertEqual(hatch.stat().st_mode & 0o777, 0o600)
 
 
 class Transfer:

@@ -63,10 +63,18 @@ class UnixPort(unix.Port):
             tcp.Port.connectionLost(self, reason)
 
 
-class Adopting:
-    """The reactor, to an endpoint that shall listen on a socket that there is instead of binding one of its own."""
+class SystemdUnixPort(UnixPort):
+    """One whose file is systemd's, and stays."""
 
-    def __init__(self, reactor: Any, sock: socket.socket) -> None:
+    def own(self) -> None:
+        """Nobody's but systemd's."""
+
+
+class Adopting:
+    """The reactor, to an endpoint that shall listen on `sock` instead of binding one of its own. None: it is a `systemd:`
+    endpoint, which binds none; Twisted would change the mode of a UNIX socket's file, and remove it at the end."""
+
+    def __init__(self, reactor: Any, sock: socket.socket | None) -> None:
         self._reactor = reactor
         self._sock = sock
         directlyProvides(self, providedBy(reactor))
@@ -77,6 +85,7 @@ class Adopting:
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> IListeningPort:
         """A port on the socket."""
         sock = self._sock
+        assert sock is not None
         adopted: IListeningPort = self._reactor.adoptStreamPort(sock.fileno(), sock.family, factory)
         return adopted
 
@@ -90,14 +99,23 @@ class Adopting:
         self, address: str, factory: Any, backlog: int = 50, mode: int = DEFAULT_MODE, wantPID: int = 0
     ) -> IListeningPort:
         """A port on the socket, whose file is not yet this process's."""
-        return adopt_unix(self._reactor, self._sock, factory, mode, wantPID)
+        assert self._sock is not None
+        port = adopt_unix(self._reactor, self._sock.fileno(), factory)
+        port.mode, port.wantPID = mode, wantPID
+        return port
+
+    def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: Any) -> IListeningPort:
+        """A port on a socket of systemd's."""
+        if addressFamily == socket.AF_UNIX:
+            return adopt_unix(self._reactor, fileDescriptor, factory, SystemdUnixPort)
+        adopted: IListeningPort = self._reactor.adoptStreamPort(fileDescriptor, addressFamily, factory)
+        return adopted
 
 
-def adopt_unix(reactor: Any, sock: socket.socket, factory: Any, mode: int = DEFAULT_MODE, wantPID: int = 0) -> UnixPort:
+def adopt_unix(reactor: Any, descriptor: int, factory: Any, kind: type[UnixPort] = UnixPort) -> UnixPort:
     """A port on a duplicate of this UNIX socket."""
-    port = UnixPort._fromListeningDescriptor(reactor, sock.fileno(), factory)
+    port = kind._fromListeningDescriptor(reactor, descriptor, factory)
     assert isinstance(port, UnixPort)
-    port.mode, port.wantPID = mode, wantPID
     port.startListening()
     return port
 

@@ -97,7 +97,8 @@ class Ports:
         """A new BoundPort."""
         doorway = Doorway()
         given = adopting.take_given(self.given, description)
-        reactor = Adopting(self.reactor, given[0]) if given else self.reactor
+        adopts = given or description.startswith("systemd:")
+        reactor = Adopting(self.reactor, given[0] if given else None) if adopts else self.reactor
         endpoint = serverFromString(reactor, description)
         _negotiate_nothing(endpoint)
         port = yield maybeDeferred(endpoint.listen, doorway)

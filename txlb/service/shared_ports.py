@@ -116,7 +116,7 @@ class WorkerPorts(Ports):
         with socket.socket(fileno=descriptor) as sock:
             sock.setblocking(False)
             if sock.family == socket.AF_UNIX:
-                port: Any = adopt_unix(self.reactor, sock, doorway)
+                port: Any = adopt_unix(self.reactor, sock.fileno(), doorway)
             else:
                 port = self.reactor.adoptStreamPort(sock.fileno(), sock.family, doorway)
         port.stopReading()
