@@ -311,6 +311,20 @@ class Moving(SynchronousTestCase):
 class Told(SynchronousTestCase):
     """Proxy headers, limits and the end of a listener."""
 
+    def test_a_place_is_given_back_in_any_case(self) -> None:
+        """An error while a connection is accounted for costs neither its place nor the end of a drain."""
+        world = World()
+        listener = world.make_listener(ListenerSpec("web", ("tcp:80",), "pool", max_connections_per_client=1))
+        client = world.accept(listener)
+        emptied: list[bool] = []
+        listener.when_empty(lambda: emptied.append(True))
+        lease = client.protocol.pair.lease
+        lease.release("ok")  # so that releasing it again raises
+        client.reset()
+        self.assertRaises(RuntimeError, world.turn)
+        self.assertEqual((listener.open, listener.pairs(), emptied), (0, [], [True]))
+        self.assertFalse(world.accept(listener).aborted)
+
     def test_proxy_header_comes_first(self) -> None:
         """`send_proxy: v1` goes out before what the client sent early."""
         world = World(send_proxy="v1")

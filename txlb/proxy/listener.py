@@ -132,7 +132,15 @@ class Listener:
         return self.gauge.value == self.gauge.limit or self._process.value == self._process.limit
 
     def closed(self, pair: ProxyPair) -> None:
-        """A pair is over: release what it held, and tell."""
+        """A pair is over: release what it held, and tell. Its place is given back whatever becomes of the rest, or a
+        drain would never end; and last, because who waits for the last connection stops the log too."""
+        try:
+            self._settle(pair)
+        finally:
+            if pair.shard is not None:
+                self._give_back(pair)
+
+    def _settle(self, pair: ProxyPair) -> None:
         duration = self.now() - pair.started
         outcome = pair.outcome or Outcome.OK
         bytes_in, bytes_out = pair.bytes_in, pair.bytes_out
@@ -146,8 +154,6 @@ class Listener:
             self.rejected += 1
         if outcome is not Outcome.OK or self._bus.wants(ConnectionClosed):
             self._tell(pair, outcome, bytes_in, bytes_out, duration)
-        if pair.shard is not None:
-            self._give_back(pair)  # last: who waits for the last connection stops the log too
 
     def _give_back(self, pair: ProxyPair) -> None:
         self._sweeper.forget(pair)
