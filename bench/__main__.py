@@ -34,7 +34,12 @@ def parser() -> argparse.ArgumentParser:
                       help="run each txlb also with this YAML added, such as bench/peers/observed.yaml")  # fmt: skip
     made.add_argument("--json", metavar="FILE", type=Path, help="default: bench/results/TIME.json")
     made.add_argument("--plots", metavar="DIR", type=Path, help="write SVG plots there")
-    made.add_argument("--markdown", metavar="FILE", type=Path, help="write the tables there, for a page")
+    made.add_argument(
+        "--markdown",
+        metavar="FILE",
+        type=Path,
+        help="write the tables there, into a page between its marks where it has them",
+    )
     made.add_argument("--show", metavar="FILE", type=Path, action="append", default=[],
                       help="run nothing: show, and plot, an earlier run's JSON; further ones replace its scenarios")  # fmt: skip
     return made
@@ -52,7 +57,7 @@ def order(options: argparse.Namespace) -> Order:
     named = [name for name in options.scenarios.split(",") if name]
     wanted = [one for name in named or scenarios.names() for one in scenarios.chosen(name)]
     return Order(
-        tuple(one for one in wanted if named or one.quick or not options.quick),
+        tuple(one for one in wanted if named or (not one.named and (one.quick or not options.quick))),
         (*chosen, *variants),
         options.rounds or (1 if options.quick else 5),
         scenarios.QUICK if options.quick else scenarios.Size(),
@@ -85,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
         to_stderr("")
         results.write(options.json or RESULTS / f"{time.strftime('%Y%m%d-%H%M%S')}.json")
     if options.markdown:
-        options.markdown.write_text(markdown.render(results))
+        markdown.write(results, options.markdown)
     show(results, Console() if sys.stdout.isatty() else Console(width=140))
     if options.plots:
         plots.write(results, options.plots)

@@ -9,7 +9,7 @@ from attrs import define
 
 from bench.results import Key, Results
 from bench.svg import Picture, apart, decades, nice
-from bench.table import number
+from bench.table import OF_STRATEGIES, number
 
 PANEL, LABEL, ROW = 480, 130, 27
 COLOURS = {
@@ -28,7 +28,13 @@ COLOURS = {
 def write(results: Results, folder: Path) -> list[Path]:
     """Write each picture for which there are figures; returns their files."""
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = {"cost": costs(results), "latency": latency(results), "growth": growth(results), "pick": picks(results)}
+    drawn = {
+        "cost": costs(results),
+        "latency": latency(results),
+        "growth": growth(results),
+        "workers": workers(results),
+        "pick": picks(results),
+    }
     written = []
     for name, picture in drawn.items():
         if picture is not None:
@@ -54,7 +60,10 @@ def costs(results: Results) -> Picture | None:
     figures = [
         (scenario, metric)
         for scenario, metric in results.metrics
-        if results.points(scenario, metric) == [None] and scenario != "latency" and metric != "peak"
+        if results.points(scenario, metric) == [None]
+        and scenario != "latency"
+        and metric != "peak"
+        and not scenario.startswith("workers")
     ]
     if not figures:
         return None
@@ -158,12 +167,27 @@ def latency(results: Results) -> Picture | None:
 
 def growth(results: Results) -> Picture | None:
     """A panel for each figure that was measured at several points."""
-    figures = [f for f in results.metrics if f[0] != "pick" and len(results.points(*f)) > 1]
+    figures = [f for f in _grown(results) if not f[0].startswith("workers")]
+    return _panels(results, figures, "How cost grows", "Processor time of the proxy itself, medians; flat is good.")
+
+
+def workers(results: Results) -> Picture | None:
+    """The same for numbers of workers."""
+    figures = [f for f in _grown(results) if f[0].startswith("workers")]
+    words = "Processor time of all processes of the proxy (flat is good), and what passes in a second; medians."
+    return _panels(results, figures, "Several workers", words)
+
+
+def _grown(results: Results) -> list[tuple[str, str]]:
+    return [f for f in results.metrics if f[0] not in OF_STRATEGIES and len(results.points(*f)) > 1]
+
+
+def _panels(results: Results, figures: list[tuple[str, str]], title: str, what: str) -> Picture | None:
     if not figures:
         return None
-    picture = Picture(860, 90 + 350 * len(figures), "How cost grows")
-    picture.word(20, 34, "How cost grows", "ink title")
-    picture.word(20, 58, "Processor time of the proxy itself, medians; flat is good.", "soft")
+    picture = Picture(860, 90 + 350 * len(figures), title)
+    picture.word(20, 34, title, "ink title")
+    picture.word(20, 58, what, "soft")
     for n, figure in enumerate(figures):
         points = [point for point in results.points(*figure) if point]
         curves = {}

@@ -60,6 +60,13 @@ class Results:
         other = Key(key.scenario, key.metric, key.point, base)
         return ratio(self.samples.get(key, {}), self.samples.get(other, {}))
 
+    def to_first(self, key: Key) -> float | None:
+        """To the same figure at the first point, round by round; None where this is the first."""
+        first = self.points(key.scenario, key.metric)[0]
+        if key.point == first:
+            return None
+        return ratio(self.samples.get(key, {}), self.samples.get(Key(key.scenario, key.metric, first, key.peer), {}))
+
     def points(self, scenario: str, metric: str) -> list[int | None]:
         """At which points there are samples, in order."""
         found = {key.point for key in self.samples if (key.scenario, key.metric) == (scenario, metric)}
@@ -85,6 +92,7 @@ class Results:
                 "low": summary.low,
                 "high": summary.high,
                 "samples": {str(number): value for number, value in samples.items()},
+                "to_first": self.to_first(key),
                 **{f"to_{base}": self.ratio(key, base) for base in self.bases()},
             }
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from bench.results import Key, Results
 
 NONE = "-"
+OF_STRATEGIES = ("pick", "strategies")
 
 
 def number(value: float) -> str:
@@ -28,14 +29,19 @@ def cell(results: Results, key: Key) -> str:
         found = results.ratio(key, base)
         if found is not None and base != key.peer and key.peer.startswith("txlb"):
             lines.append(f"[dim]{found:.2f} of {base}[/dim]")
+    first = results.to_first(key)
+    if first is not None and key.scenario.startswith("workers"):
+        lines.append(f"[dim]{first:.2f} of one worker's[/dim]")
     return "\n".join(lines)
 
 
 def tables(results: Results) -> list[Table]:
-    """Three at most: single figures by peer, figures that grow with something, and strategies."""
-    single, growing, strategies = [], [], []
+    """Single figures by peer, figures that grow with something, and strategies, by scenario."""
+    single: list[tuple[str, str]] = []
+    growing: list[tuple[str, str]] = []
+    strategies: list[tuple[str, str]] = []
     for scenario, metric in results.metrics:
-        if scenario == "pick":
+        if scenario in OF_STRATEGIES:
             strategies.append((scenario, metric))
         elif results.points(scenario, metric) == [None]:
             single.append((scenario, metric))
@@ -46,7 +52,7 @@ def tables(results: Results) -> list[Table]:
         for made in (
             _by_peer(results, "The proxy's own cost", single),
             _by_peer(results, "As it grows", growing),
-            _strategies(results, strategies),
+            *[_strategies(results, [one for one in strategies if one[0] == name]) for name in OF_STRATEGIES],
         )
         if made.row_count
     ]
@@ -67,8 +73,9 @@ def _by_peer(results: Results, title: str, figures: list[tuple[str, str]]) -> Ta
 
 def _strategies(results: Results, figures: list[tuple[str, str]]) -> Table:
     points = results.points(*figures[0]) if figures else []
-    heads = [f"{results.metrics[figure].title} {point:,}" for figure in figures for point in points]
-    title = "Strategies, ns: a pick; a pick with the load counted up and down (cycle)"
+    words = [results.metrics[figure] for figure in figures]
+    heads = [f"{word.title} {point:,}, {word.unit}" for word in words for point in points]
+    title = "Strategies: a pick; a pick with the load counted up and down (cycle)"
     table = Table("strategy", *heads, title=title, title_justify="left")
     for name in results.peers(*figures[0]) if figures else []:
         values = [results.summary(Key(*figure, point, name)) for figure in figures for point in points]

@@ -18,7 +18,7 @@ from bench.process import Process
 
 MODULES = (
     *("kept", "new", "bulk_one", "bulk_many", "idle", "latency", "pause", "connections", "backends", "pick"),
-    *("workers_cost", "workers_rate", "workers_spread", "workers_staleness"),
+    *("workers_cost", "workers_rate", "workers_spread", "workers_staleness", "strategies"),
 )
 
 
@@ -80,6 +80,7 @@ class Base:
     has one processor, and not all. `together`: the proxies of all points are up at once and have their turns in the same
     rounds, so that points can be compared. `quick`: it takes part in a quick run. `rounds`: no more of them
     are of use, for what hardly varies or takes long. `slices`: so many short rounds for each that is asked for.
+    `named`: it is run only when it is named.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Base:
     quick: bool = True
     rounds: int = 99
     slices: int = 1
+    named: bool = False
 
     def points(self, size: Size) -> tuple[int | None, ...]:
         """At which points it is run; one None: it has none."""

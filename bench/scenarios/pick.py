@@ -74,8 +74,17 @@ class Pick(Base):
 
 def prepared(name: str, count: int) -> Any:
     """That strategy over `count` backends, its table built to the end."""
+    return built(name, some(count))
+
+
+def some(count: int) -> tuple[Backend, ...]:
+    """That many backends, of four weights."""
+    return tuple(sorted(Backend(f"tcp:127.1.{n // 250}.{n % 250}:80", 100 * (1 + n % 4)) for n in range(count)))
+
+
+def built(name: str, backends: tuple[Backend, ...]) -> Any:
+    """That strategy over these, its table built to the end."""
     strategy = strategies().build(name, {}, clock=Clock(), rng=random.Random(1))
-    backends = tuple(sorted(Backend(f"tcp:127.1.{n // 250}.{n % 250}:80", 100 * (1 + n % 4)) for n in range(count)))
     for _ in strategy.rebuild(backends) or ():
         pass
     return strategy

@@ -73,6 +73,28 @@ class MarkdownTests(SynchronousTestCase):
             rows = [line for line in block.splitlines() if line.startswith("|")]
             self.assertLessEqual(len({row.count("|") for row in rows}), 1)
 
+    def test_a_page_keeps_its_words(self) -> None:
+        """Only what is between the marks is replaced, as often as one likes; a new file holds the tables alone."""
+        page, fresh = Path(self.mktemp()), Path(self.mktemp())
+        page.write_text(f"# Words\n\n{markdown.BEGIN}\nold\n{markdown.END}\n\nMore.\n")
+        markdown.write(results(), page)
+        once = page.read_text()
+        self.assertTrue(once.startswith("# Words\n") and once.endswith("\n\nMore.\n"))
+        self.assertNotIn("old", once)
+        self.assertIn("| maglev |", once)
+        markdown.write(results(), page)
+        self.assertEqual(page.read_text(), once)
+        markdown.write(results(), fresh)
+        self.assertEqual(fresh.read_text(), markdown.render(results()))
+
+    def test_workers_are_compared_with_one(self) -> None:
+        """What several cost is given as a multiple of what one does."""
+        made = results()
+        cost = Base("workers-cost", "cost", (Metric("new", "by workers", "µs"),))
+        for point, value in ((1, 100.0), (4, 110.0)):
+            made.add_round(cost, point, 0, {"txlb-epoll": {"new": value}})
+        self.assertIn("110 ±0% ×1.10", markdown.render(made))
+
 
 class PlotTests(SynchronousTestCase):
     """`bench.plots`"""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
+from attrs import evolve
 from twisted.trial.unittest import SynchronousTestCase
 
 from bench import peers, scenarios
 from bench.__main__ import order, parser
 from bench.native import parse
-from bench.peers import HERE, Plan, haproxy, nginx, txlb
+from bench.peers import HERE, Plan, haproxy, nginx, nginx_zone, txlb
 from bench.process import BenchError
 from bench.scenarios import addresses
 from bench.scenarios.pick import timed
@@ -45,11 +46,21 @@ class OrderTests(SynchronousTestCase):
     """The command's options."""
 
     def test_everything_by_default(self) -> None:
-        """All peers and scenarios, several rounds."""
+        """All peers, several rounds, and all scenarios that need not be named."""
         made = order(parser().parse_args([]))
         self.assertEqual([peer.name for peer in made.peers], peers.names())
-        self.assertEqual([scenario.name for scenario in made.scenarios], scenarios.names())
+        everything = [name for name in scenarios.names() if name != "strategies"]
+        self.assertEqual([scenario.name for scenario in made.scenarios], everything)
         self.assertGreaterEqual(made.rounds, 3)
+
+    def test_quick_leaves_out_what_takes_long(self) -> None:
+        """Unless it is named; a name's beginning names all that share it."""
+        quick = [one.name for one in order(parser().parse_args(["--quick"])).scenarios]
+        self.assertIn("kept", quick)
+        self.assertNotIn("workers-cost", quick)
+        words = ["--quick", "--scenarios", "workers,strategies"]
+        named = [one.name for one in order(parser().parse_args(words)).scenarios]
+        self.assertEqual(named, ["workers-cost", "workers-rate", "workers-spread", "workers-staleness", "strategies"])
 
     def test_against_adds_a_variant_of_each_txlb(self) -> None:
         """And of nobody else."""
@@ -80,6 +91,17 @@ class ConfigurationTests(SynchronousTestCase):
         self.assertEqual(read["listeners"]["bench"]["engine"], "epoll")
         self.assertEqual(read["pools"]["bench"]["backends"], ["tcp:127.1.0.1:9", "tcp:127.1.0.2:9"])
         self.assertEqual(read["drain_timeout"], "1s")
+
+    def test_workers(self) -> None:
+        """Each is told how many, in its own words; nginx has a master only where there are several."""
+        plan = evolve(PLAN, workers=4)
+        self.assertEqual(yaml.safe_load(Path(txlb.command("epoll")(plan, self.folder)[-1]).read_text())["workers"], 4)
+        self.assertIn("nbthread 4", Path(haproxy.command(plan, self.folder)[-1]).read_text())
+        if nginx.version() is None:
+            self.skipTest("nginx with its stream module is not installed")
+        text = Path(nginx_zone.command(plan, self.folder)[2]).read_text()
+        for words in ("worker_processes 4;", "master_process on;", "zone bench 1m;"):
+            self.assertIn(words, text)
 
     def test_haproxy(self) -> None:
         """One thread, both servers, half-close and keepalive on; beyond its limit of servers another algorithm."""
