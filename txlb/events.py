@@ -128,24 +128,29 @@ class EventBus:
     """Hands each event to those who subscribed to its class."""
 
     _subscribers: dict[type, dict[object, Callable[[Any], None]]] = field(factory=dict)
+    _callbacks: dict[type, tuple[Callable[[Any], None], ...]] = field(
+        factory=dict
+    )  # the same, ready to be gone through
 
     def subscribe(self, kind: type[Event], callback: Callable[[Event], None]) -> Callable[[], None]:
         """Call `callback` with each event of this class; returns a function that ends this one subscription."""
         callbacks, subscription = self._subscribers.setdefault(kind, {}), object()
         callbacks[subscription] = callback
+        self._callbacks[kind] = tuple(callbacks.values())
 
         def end() -> None:
             callbacks.pop(subscription, None)
+            self._callbacks[kind] = tuple(callbacks.values())
 
         return end
 
     def wants(self, kind: type) -> bool:
         """Whether anybody listens to events of this class."""
-        return bool(self._subscribers.get(kind))
+        return bool(self._callbacks.get(kind))
 
     def publish(self, event: object) -> None:
         """Hand the event to its subscribers, in the order in which they came."""
-        for callback in tuple(self._subscribers.get(type(event), {}).values()):
+        for callback in self._callbacks.get(type(event), ()):
             try:
                 callback(event)
             except Exception:
