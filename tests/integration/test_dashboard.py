@@ -1,80 +1,20 @@
-"""The dashboard in a real browser, in front of a real balancer."""
+"""The dashboard in a real browser, in front of a real balancer: what it shows, and when."""
 
 from __future__ import annotations
 
 import json
-import socket
 import urllib.request
-from typing import Any
 from urllib.parse import quote
 
-from twisted.trial.unittest import SynchronousTestCase
+from tests.integration.browser import open_browser
+from tests.integration.dashboard import ENTER, EVIL, FIELD, LIVE, ROW, DashboardCase
+from tests.integration.programs import folder, wait_until
 
-from tests.integration.browser import Browser, open_browser
-from tests.integration.programs import Program, folder, free_port, start_balancer, wait_until
-
-EVIL = "<img src=x onerror=alert(1)>"
 TOKEN = "open-sesame"
-ENTER = "\ue007"
-TAB = "\ue004"
-
-CONFIG = """
-listeners:
-  web: {{listen: "tcp:{web}:interface=127.0.0.1", pool: echoes}}
-pools:
-  echoes:
-    backends: {backends}
-    health: {{check: tcp, interval: 200ms}}
-admin: {{listen: "tcp:{admin}:interface=127.0.0.1"{more}}}
-echo: ["tcp:{echo}:interface=127.0.0.1"]
-"""
-
-ROW = "[...document.querySelectorAll('.backend')].find((row) => row.querySelector('b').textContent === arguments[0])"
-FIELD = f"{ROW}?.querySelector(`[data-f=${{arguments[1]}}]`)?.textContent"
-LIVE = "document.body.dataset.link === 'live' && !document.getElementById('content').hidden"
 
 
-class DashboardTests(SynchronousTestCase):
+class DashboardTests(DashboardCase):
     """Each test has a balancer and a browser of its own."""
-
-    def setUp(self) -> None:
-        self.web, self.admin, self.echo = free_port(), free_port(), free_port()
-        self.page = f"http://127.0.0.1:{self.admin}/"
-
-    def start(self, *names: str, more: str = "") -> Program:
-        """A balancer whose backends have these names; all of them are the same echo server."""
-        backends = json.dumps([{"name": name, "connect": f"tcp:127.0.0.1:{self.echo}"} for name in names])
-        text = CONFIG.format(web=self.web, admin=self.admin, echo=self.echo, backends=backends, more=more)
-        return start_balancer(self, text)
-
-    def open(self) -> Browser:
-        """A browser that shows the live dashboard."""
-        browser = open_browser(self)
-        browser.show(1440, 900)
-        browser.go(self.page)
-        browser.wait(LIVE, "the dashboard to be live")
-        return browser
-
-    def talk(self, times: int = 20) -> None:
-        """So many connections through the balancer, each with one line and its echo."""
-        for _ in range(times):
-            with socket.create_connection(("127.0.0.1", self.web), 10) as client:
-                client.sendall(b"hello\n")
-                self.assertEqual(client.recv(6, socket.MSG_WAITALL), b"hello\n")
-
-    def state(self, name: str) -> Any:
-        """This backend in the API's words."""
-        with urllib.request.urlopen(f"{self.page}api/v1/state", timeout=10) as answer:
-            return json.load(answer)["pools"]["echoes"]["backends"][name]
-
-    def press_in(self, browser: Browser, name: str, field: str) -> None:
-        """Click a button of a backend's row."""
-        browser.value(f"{ROW}.querySelector(`[data-f=${{arguments[1]}}]`).id = 'to-click'", name, field)
-        browser.click("#to-click")
-        browser.value("document.getElementById('to-click').removeAttribute('id')")
-
-    def wait_for_state(self, name: str, key: str, value: object) -> None:
-        wait_until(lambda: self.state(name)[key] == value, f"{name} to have {key} {value}")
 
     def test_shows_what_there_is(self) -> None:
         """It loads without a word on the console, and a name that looks like markup is text and nothing else."""
@@ -104,76 +44,6 @@ class DashboardTests(SynchronousTestCase):
         browser.wait(line, "a line in the sparkline", "green")
         self.assertTrue(browser.value(f"{ROW}.querySelector('[data-f=arm]').classList.contains('flows')", "green"))
         browser.wait(f"{FIELD} === '0'", "the rate to fall", "green", "rate")
-
-    def test_drain_is_a_drain(self) -> None:
-        """A click drains, in the balancer and not only on the page; Undo brings it back; both are told as events."""
-        self.start("green", "blue")
-        browser = self.open()
-        self.press_in(browser, "green", "main")
-        self.wait_for_state("green", "admin", "drain")
-        browser.wait(f"{FIELD} === 'drained'", "the row to say so", "green", "word")
-        browser.wait("document.getElementById('events').textContent.includes('green drains')", "the event")
-        browser.click(".notice [data-f=undo]")
-        self.wait_for_state("green", "admin", "ready")
-        browser.wait(f"{FIELD} === 'up'", "the row to say so", "green", "word")
-        self.assertEqual(browser.complaints(), [])
-
-    def test_any_name_can_be_steered(self) -> None:
-        """Slashes, spaces, percent signs and markup in a name arrive at the API as they are."""
-        name = f"{EVIL} 100% / ä?#"
-        self.start(name, "blue")
-        browser = self.open()
-        self.press_in(browser, name, "main")
-        self.wait_for_state(name, "admin", "drain")
-        self.assertEqual(browser.value("document.images.length"), 0)
-
-    def test_the_last_one_needs_a_second_click(self) -> None:
-        """What would leave the pool with nothing is asked once more, on the button itself."""
-        self.start("green")
-        browser = self.open()
-        self.press_in(browser, "green", "main")
-        self.assertEqual(browser.value(FIELD, "green", "main"), "Drain the last?")
-        self.assertEqual(self.state("green")["admin"], "ready")
-        self.press_in(browser, "green", "main")
-        self.wait_for_state("green", "admin", "drain")
-        browser.wait("document.querySelector('.pool').classList.contains('dry')", "the pool to say that it has nothing")
-
-    def test_the_last_one_is_not_lightly_weighed_out(self) -> None:
-        """Weight 0 for the last one wants a second Enter."""
-        self.start("green")
-        browser = self.open()
-        self.press_in(browser, "green", "disclose")
-        browser.type(".disclosed form input", f"0{ENTER}")
-        self.assertEqual(browser.value(FIELD, "green", "set-weight"), "Take the last out?")
-        self.assertEqual(self.state("green")["weight"], 1)
-        browser.press(ENTER)
-        self.wait_for_state("green", "weight", 0)
-
-    def test_weight_and_maintenance(self) -> None:
-        """A row's details set a weight, which the Enter key confirms, and the state for maintenance."""
-        self.start("green", "blue")
-        browser = self.open()
-        self.press_in(browser, "green", "disclose")
-        browser.wait("document.querySelector('.disclosed form input').value === '1'", "the weight to be shown")
-        browser.type(".disclosed form input", f"7{ENTER}")
-        self.wait_for_state("green", "weight", 7)
-        self.press_in(browser, "green", "maint")
-        self.wait_for_state("green", "admin", "maint")
-        browser.wait(f"{FIELD} === 'maintenance'", "the row to say so", "green", "word")
-
-    def test_keyboard(self) -> None:
-        """The Tab key reaches the button, which shows that it has the focus, and Enter presses it."""
-        self.start("green", "blue")
-        browser = self.open()
-
-        def reached() -> bool:
-            browser.press(TAB)
-            return bool(browser.value("document.activeElement.getAttribute('aria-label') === 'Drain green'"))
-
-        wait_until(reached, "the focus to come to the button")
-        self.assertEqual(browser.value("getComputedStyle(document.activeElement).outlineStyle"), "solid")
-        browser.press(ENTER)
-        self.wait_for_state("green", "admin", "drain")
 
     def test_survives_a_restart(self) -> None:
         """While the balancer is away the page says since when and keeps what it knew; afterwards it goes on by itself, and
