@@ -254,12 +254,18 @@ class EventsTests(AdminCase):
 
     def test_lines(self) -> None:
         """A line each, without anything that a terminal obeys; at the end of the stream 69 and why."""
+        self.answers = [STATE]
         code, out, err = self.follow("--connections", "--recent", "5")
         self.assertEqual((code, err.count("\n")), (69, 1))
-        self.assertEqual(self.asked, ["/api/v1/events?state=no&recent=5&connections=yes"])
+        self.assertEqual(self.asked[-1], "/api/v1/events?state=no&recent=5&connections=yes")
         first, second = out.splitlines()
         self.assertTrue(first.endswith('BackendDown web/a reason="status 503 \\u001b[2J"'), first)
         self.assertTrue(second.endswith("Panic web on=true eligible=0 total=2"), second)
+
+    def test_connections_of_workers(self) -> None:
+        """Who asks for connections where several workers have them is told where they are."""
+        self.answers = [STATE | {"workers": []}]
+        self.assertIn("the access log has them", self.follow("--connections")[2])
 
     def test_json(self) -> None:
         """An object a line."""

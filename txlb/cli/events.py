@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from typing import Any
 
@@ -29,6 +30,10 @@ def run(options: argparse.Namespace) -> int:
     connections = "&connections=yes" if options.connections else ""
 
     def command(target: Target) -> int:
+        if options.connections and "workers" in target.request("GET", "/api/v1/state"):
+            print(
+                "With several workers the ends of connections are not told; the access log has them.", file=sys.stderr
+            )
         for kind, data in target.events(f"/api/v1/events?state=no&recent={options.recent}{connections}"):
             line = json.dumps({"event": kind, **data}) if options.json else told(kind, data)
             print(line, flush=True)
