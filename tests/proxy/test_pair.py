@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from attrs import evolve
+from twisted.internet.address import UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.proxy.wire import World
+from tests.proxy.wire import Wire, World
 from txlb.events import ConnectionClosed
 from txlb.specs import BackendSpec, ListenerSpec, QueueSpec
 
@@ -310,6 +311,26 @@ class Moving(SynchronousTestCase):
 
 class Told(SynchronousTestCase):
     """Proxy headers, limits and the end of a listener."""
+
+    def test_local_clients_are_not_counted(self) -> None:
+        """Clients on a UNIX socket have no address, and are not taken for one and the same client, whether the limit was
+        there first or comes and goes with a reload."""
+        world = World()
+        limited = ListenerSpec("web", ("unix:/run/web",), "pool", max_connections_per_client=1)
+        listener = world.make_listener(limited)
+        self.patch(Wire, "getPeer", lambda wire: UNIXAddress(None))
+        clients = [world.accept(listener) for _ in range(3)]
+        world.turn()
+        self.assertFalse(any(client.aborted for client in clients))
+        listener.configure(evolve(limited, max_connections_per_client=None), world.pool, world.engine)
+        listener.configure(limited, world.pool, world.engine)
+        clients.append(world.accept(listener))
+        world.turn()
+        self.assertFalse(any(client.aborted for client in clients))
+        for client in clients:
+            client.reset()
+        world.turn()
+        self.assertEqual((listener.open, listener.rejected), (0, 0))
 
     def test_a_place_is_given_back_in_any_case(self) -> None:
         """An error while a connection is accounted for costs neither its place nor the end of a drain."""

@@ -77,18 +77,22 @@ class Listener:
         self._sweeper.period = period_for(spec.timeouts)
 
     def _count_clients(self, limit: int | None) -> None:
-        """Clients are counted only where there is a limit for each; one that comes with a reload finds some open."""
+        """Clients are counted only where there is a limit for each; one that comes with a reload finds some open. Those on
+        UNIX sockets have no address to be told apart by, and none is counted."""
         clients = self._clients
         if limit is None:
-            for pair in self.pairs() if clients is not None else ():
-                clients.give(pair.client.host)  # type: ignore[union-attr]
+            for host in self._hosts() if clients is not None else ():
+                clients.give(host)  # type: ignore[union-attr]
             self._clients = None
             return
         if clients is None:
             clients = self._clients = self._make_clients()
-            for pair in self.pairs():
-                clients.take(pair.client.host)
+            for host in self._hosts():
+                clients.take(host)
         clients.limit = limit
+
+    def _hosts(self) -> list[str]:
+        return [host for pair in self.pairs() if (host := pair.client.host)]
 
     @property
     def open(self) -> int:
@@ -119,7 +123,7 @@ class Listener:
         if not self.gauge.take():
             self._process.give()
             return "too many connections on this listener"
-        if self._clients is not None and not self._clients.take(pair.client.host):
+        if self._clients is not None and (host := pair.client.host) and not self._clients.take(host):
             self._process.give()
             self.gauge.give()
             return "too many connections of this client"
@@ -158,8 +162,8 @@ class Listener:
     def _give_back(self, pair: ProxyPair) -> None:
         self._sweeper.forget(pair)
         full = self._full()
-        if self._clients is not None:
-            self._clients.give(pair.client.host)
+        if self._clients is not None and (host := pair.client.host):
+            self._clients.give(host)
         self._process.give()
         self.gauge.give()
         if full:
