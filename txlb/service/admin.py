@@ -47,6 +47,11 @@ class AdminPort:
         yield self._ports.bind([private(spec.listen)])
         self._access = access
 
+    def listen_in(self) -> None:
+        """Hear of events from now on, where an admin is configured, so that those of the start are remembered."""
+        if self._access is not None and self._admin is None:
+            self._admin = self._make()
+
     @inlineCallbacks
     def become(self, spec: AdminSpec | None) -> Any:
         """Serve there, under its rules, and nowhere else. Fires when what was served before is closed."""

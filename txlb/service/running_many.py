@@ -31,6 +31,8 @@ class WorkersService(BalancerService):
 
     def _make_balancer(self) -> AnyBalancer:
         decided = self._inherited.decided if self._inherited is not None else None
+        # The parent probes while its workers start, and has nothing better to do then than to load the admin.
+        self._reactor.callWhenRunning(self._admin.listen_in)
         return Parent(self._reactor, self._size, self._logs, self._given, decided)
 
     def _make_access_log(self) -> AnyAccessLog:
