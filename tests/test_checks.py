@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from txlb.checks import load_checked
+from txlb import checks
+from txlb.checks import load_checked, load_in_turns
 from txlb.errors import ConfigError
 
 _LISTENERS = "listeners: {w: {listen: tcp:8080, pool: p}}\n"
@@ -112,3 +117,86 @@ class Checked(SynchronousTestCase):
         self.assertIn("3:14: access_log.format: there is no field 'clinet'; there are time, client,", wrong[0])
         self.assertIn("names no field", self.problems(_LISTENERS + _POOLS + "access_log: {format: jsn}\n")[0])
         self.assertEqual(self.problems(_LISTENERS + _POOLS + "access_log: {format: '{client} {duration_ms}'}\n"), [])
+
+
+class BackgroundReactor(MemoryReactorClock):
+    """One whose thread does its work when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.work: list[tuple[Callable[[bool, Any], None], Callable[[], Any]]] = []
+        self.turns = 0
+
+    def callLater(self, *args: Any, **kwargs: Any) -> Any:
+        self.turns += 1
+        return super().callLater(*args, **kwargs)
+
+    def getThreadPool(self) -> BackgroundReactor:
+        return self
+
+    def callInThreadWithCallback(self, told: Any, work: Any) -> None:
+        self.work.append((told, work))
+
+    def callFromThread(self, call: Any, *args: Any) -> None:
+        call(*args)
+
+    def run_thread(self) -> None:
+        """Do, in a thread, what was left to one."""
+        told, work = self.work.pop()
+        done: list[tuple[bool, Any]] = []
+
+        def run() -> None:
+            try:
+                done.append((True, work()))
+            except Exception:
+                done.append((False, Failure()))
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        told(*done[0])
+
+
+class InTurns(SynchronousTestCase):
+    """`load_in_turns`"""
+
+    def setUp(self) -> None:
+        """A file of its own."""
+        self.file = Path(self.mktemp())
+        self.reactor = BackgroundReactor()
+
+    def load(self, text: str) -> Any:
+        """The Deferred, when the thread has done its part."""
+        self.file.write_text(text)
+        loading = load_in_turns(str(self.file), self.reactor, self.reactor)
+        self.assertNoResult(loading)
+        self.reactor.run_thread()
+        return loading
+
+    def test_as_at_once(self) -> None:
+        """It comes to the same configuration, and to the same problems: of the file's syntax, its words, its plugins, and
+        of what Twisted says."""
+        text = _LISTENERS + _POOLS
+        config = self.successResultOf(self.load(text))
+        self.assertEqual(config, load_checked(str(self.file), self.reactor))
+        for bad in ("{", "pools: 1\n", text.replace("backends", "strategy: nobodys, backends"), text + "echo: no:1\n"):
+            failure = self.failureResultOf(self.load(bad), ConfigError)
+            now = self.assertRaises(ConfigError, load_checked, str(self.file), self.reactor)
+            self.assertEqual(failure.getErrorMessage(), str(now))
+
+    def test_leaves_turns(self) -> None:
+        """Asking Twisted about many endpoints lets the reactor do other things meanwhile; plugins and Twisted are asked in
+        the reactor's thread."""
+        threads = set()
+
+        def build(reactor: Any, description: str) -> None:
+            threads.add(threading.current_thread())
+            self.reactor.rightNow += 0.001
+
+        self.patch(checks, "clientFromString", build)
+        backends = ", ".join(f"'tcp:192.0.2.1:{port}'" for port in range(1, 101))
+        loading = self.load(_LISTENERS + f"pools: {{p: {{backends: [{backends}]}}}}\n")
+        self.reactor.advance(0)
+        self.assertGreater(self.reactor.turns, 30)
+        self.assertEqual(len(self.successResultOf(loading).pools["p"].backends), 100)
+        self.assertEqual(threads, {threading.current_thread()})

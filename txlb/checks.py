@@ -1,21 +1,27 @@
 """What only the running system can say of a configuration: Twisted's word on endpoint strings, and the files it names.
 
 These are validators for `txlb.config`: each gets a sound `Config` and yields what is wrong, with its place. Nothing is
-bound, dialled or created. `twist txlb`, a reload and `txlb check` all load through `load_checked`.
+bound, dialled or created. `twist txlb` and `txlb check` load through `load_checked`, a reload does so in turns with the
+rest of the reactor's work.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import inlineCallbacks
 from twisted.internet.endpoints import clientFromString, serverFromString
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.threads import deferToThreadPool
 
+from txlb import registry
 from txlb.access_log import check_format
-from txlb.clock import SteadyClock
-from txlb.config import Place, Validator, check_target, load, path_of
+from txlb.clock import SteadyClock, in_slices
+from txlb.config import Draft, Place, Validator, check_target, draft, load, path_of
+from txlb.config.source import read_text
 from txlb.errors import Problem
 from txlb.service.engines import Engines
 from txlb.specs import Config, ListenerSpec, PoolSpec
@@ -23,19 +29,36 @@ from txlb.specs import Config, ListenerSpec, PoolSpec
 Builder = Callable[[Any, str], Any]
 
 
-def load_checked(path: str, reactor: Any, validators: Iterable[Validator] = ()) -> Config:
+def load_checked(path: str, reactor: Any) -> Config:
     """The configuration at `path`, checked as far as is possible without starting it; raises ConfigError."""
-    return load(
-        path,
-        [endpoints_of(reactor), engines_of(reactor), workers, token_file, access_log, access_log_format, *validators],
-    )
+    return load(path, validators(reactor))
+
+
+@inlineCallbacks
+def load_in_turns(path: str, reactor: Any, clock: IReactorTime) -> Any:
+    """The same, while the reactor runs: a Deferred. The file is read in a thread; what it names is judged in the
+    reactor's, since plugins and Twisted's endpoints may expect no other, a few milliseconds at a time."""
+    strategies, health_checks = registry.strategies(), registry.health_checks()
+
+    def read() -> Draft:
+        return draft(read_text(path), path, strategies, health_checks)
+
+    made = yield deferToThreadPool(reactor, reactor.getThreadPool(), read)
+    yield in_slices(clock, made.judge(validators(reactor)))
+    return made.settle()
+
+
+def validators(reactor: Any) -> list[Validator]:
+    """All of them."""
+    return [endpoints_of(reactor), engines_of(reactor), workers, token_file, access_log, access_log_format]
 
 
 def endpoints_of(reactor: Any) -> Validator:
     """Twisted can make an endpoint of each endpoint string."""
 
-    def validate(config: Config, place: Place) -> Iterator[Problem]:
+    def validate(config: Config, place: Place) -> Iterator[Problem | None]:
         for build, path, description in _descriptions(config):
+            yield None
             if description.startswith("systemd:"):
                 continue  # such sockets are there for the process that systemd starts, not for a check from a shell
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from txlb.config.endpoints import check_endpoint, check_target, client_endpoint
-from txlb.config.plugins import options_hold
+from txlb.config.plugins import ask_plugin
 from txlb.config.reading import Spot
 from txlb.config.scalars import duration, flag, integer, list_of, name, one_of, percent, some_time
 from txlb.config.section import Field, named, read_fields, section
@@ -36,15 +36,17 @@ def strategy(spot: Spot) -> StrategySpec | None:
     """A name, or a mapping of a name and options."""
     if not isinstance(spot.value, dict):
         chosen = name(spot)
-        return StrategySpec(chosen) if options_hold(spot, spot.reading.strategies, chosen, {}, ()) else None
+        ask_plugin(spot, spot.reading.strategies, chosen, {}, ())
+        return StrategySpec(chosen)
     found = spot.fields()
     if "name" not in found:
         spot.missing("name")
         return None
     at = found.pop("name")
     named_so = at.take(name)
-    if named_so is None or not options_hold(at, spot.reading.strategies, named_so, found, ("name",)):
+    if named_so is None:
         return None
+    ask_plugin(at, spot.reading.strategies, named_so, found, ("name",))
     return StrategySpec(named_so, {key: option.plain() for key, option in found.items()})
 
 
@@ -65,8 +67,8 @@ def health(spot: Spot) -> HealthSpec | None:
     at, check = found.get("check", spot), HealthSpec().check
     if "check" in found:
         check = at.value if isinstance(at.value, str) and at.value else ""
-    if check and not options_hold(at, spot.reading.health_checks, check, options, fixed):
-        return None
+    if check:
+        ask_plugin(at, spot.reading.health_checks, check, options, fixed)
     return None if values is None else HealthSpec(**values, options={key: o.plain() for key, o in options.items()})
 
 

@@ -33,6 +33,8 @@ class Reading:
     problems: list[Problem] = field(factory=list)
     warnings: list[Problem] = field(factory=list)
     places: dict[str, tuple[int, int]] = field(factory=dict)
+    questions: list[Callable[[], None]] = field(factory=list)
+    """For plugins, who are asked when all is read."""
 
     def problem(self, line: int, column: int, path: str, message: str) -> None:
         """Write a problem down; raises ConfigError when there are too many to go on."""
