@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from txlb.access_log import AccessLog
-from txlb.checks import load_checked
+from txlb.checks import load_in_turns
 from txlb.errors import INTERNAL_FAILURE, PORT_UNAVAILABLE, ConfigError, TxlbError
 from txlb.events import Reloaded
 from txlb.service.admin import AdminPort
@@ -27,6 +27,7 @@ from txlb.service.roles import AnyAccessLog, AnyBalancer
 from txlb.service.sd_notify import Notifier
 from txlb.service.signals import Signals
 from txlb.service.state_log import log_states
+from txlb.service.turns import Shared
 from txlb.service.upgrade import STARTING, Upgrade
 from txlb.specs import Config
 from txlb.units import format_duration
@@ -56,6 +57,7 @@ class BalancerService(Service):
         self._metrics: Metrics | None = None
         self._admin = AdminPort(reactor, self._make_admin, self._given)
         self._reloads = DeferredLock()
+        self._reading = Shared(self._reloads, self._reread)
         self._notifier = Notifier.of()
         self._upgrade = Upgrade(reactor, self._sockets, self._decided, self._hand_over)
         self._draining = False
@@ -167,17 +169,22 @@ class BalancerService(Service):
         return self.read_again().addErrback(lambda failure: None)  # it was logged
 
     def read_again(self) -> Deferred[None]:
-        """Read the file again. Fails with ConfigError or PortUnavailable, which are logged, having changed nothing."""
-        return self._reloads.run(self._read_again).addErrback(self._not_reloaded).addBoth(self._reloaded)
+        """Read the file again. Fails with ConfigError or PortUnavailable, which are logged, having changed nothing. Who
+        asks while a reload waits for its turn has the result of that one."""
+        return self._reading.ask()
+
+    def _reread(self) -> Deferred[None]:
+        reread: Deferred[None] = self._read_again()
+        return reread.addErrback(self._not_reloaded).addBoth(self._reloaded)
 
     @inlineCallbacks
     def _read_again(self) -> Any:
         assert self.balancer is not None
-        if self._draining:
-            raise TxlbError("this process is draining")
+        self._refuse_while_draining()
         self._notifier.reloading()
         try:
-            config = load_checked(self._config.file, self._reactor)
+            config = yield load_in_turns(self._config.file, self._reactor, self.balancer.clock)
+            self._refuse_while_draining()
             yield self._admin.bind(config.admin)
         except TxlbError as error:  # the balancer, which tells of its own failures, was not asked yet
             self.balancer.bus.publish(Reloaded(False, str(error).partition("\n")[0]))
@@ -195,6 +202,10 @@ class BalancerService(Service):
         for warning in config.warnings:
             log.warn("{warning}", warning=warning)
         log.info("Reloaded {file}", file=config.file)
+
+    def _refuse_while_draining(self) -> None:
+        if self._draining:
+            raise TxlbError("this process is draining")
 
     def _not_reloaded(self, failure: Failure) -> Failure:
         if isinstance(failure.value, ConfigError):

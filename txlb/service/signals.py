@@ -28,6 +28,7 @@ class Signals:
     reopen: Callable[[], object]
     upgrade: Callable[[], object]
     _ending: bool = False
+    _hup_pending: bool = False
 
     def install(self) -> None:
         """Take the signals over; needs a running reactor, and the main thread."""
@@ -38,7 +39,13 @@ class Signals:
             signal.signal(number, self._end)
 
     def _hup(self, number: int, frame: FrameType | None) -> None:
-        self.reactor.callFromThread(self.reload)
+        if not self._hup_pending:
+            self._hup_pending = True
+            self.reactor.callFromThread(self._reload)
+
+    def _reload(self) -> None:
+        self._hup_pending = False  # first: whoever signals from now on may have written a newer file
+        self.reload()
 
     def _usr1(self, number: int, frame: FrameType | None) -> None:
         self.reactor.callFromThread(self.reopen)
