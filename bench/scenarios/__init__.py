@@ -43,7 +43,7 @@ class Size:
     quick: bool = False
 
 
-QUICK = Size(seconds=0.3, megabytes=256, connections=2000, quick=True)
+QUICK = Size(seconds=0.25, megabytes=128, connections=2000, quick=True)
 
 
 @frozen
