@@ -10,7 +10,7 @@ from zope.interface import implementer
 
 from txlb import registry
 from txlb.errors import BrokenPlugin, OptionError, UnknownPlugin
-from txlb.interfaces import IStrategy
+from txlb.interfaces import IHealthCheck, IObservesLoad, IStrategy
 from txlb.plugin import HealthCheckMaker, StrategyMaker
 
 
@@ -31,6 +31,32 @@ class First:
 
 class NoStrategy:
     """A class that forgot its interface."""
+
+
+@implementer(IStrategy, IObservesLoad)
+class NoPick:
+    """A class that forgot what its interfaces ask for."""
+
+    changed = "a word"
+
+    def rebuild(self, backends: tuple[Any, ...]) -> None:
+        """Keeps nothing."""
+
+
+@implementer(IStrategy)
+class OtherPick:
+    """A class whose `pick` cannot be called as it will be."""
+
+    def rebuild(self, backends: tuple[Any, ...]) -> None:
+        """Keeps nothing."""
+
+    def pick(self, client: Any) -> None:
+        """Knows nothing of retries."""
+
+
+@implementer(IHealthCheck)
+class NoProbe:
+    """A check without `probe`."""
 
 
 HERE = __name__
@@ -65,6 +91,25 @@ class RegistryTests(SynchronousTestCase):
         )
         error = self.assertRaises(UnknownPlugin, self.registry.maker, "zzz")
         self.assertEqual(str(error), "unknown strategy 'zzz' (installed: first, gone, none, twice)")
+
+    def test_broken_promises(self) -> None:
+        """A class that says it implements an interface of ours, and lacks a method or has one of another shape, is told
+        so in one line, with how the method will be called."""
+        found = registry.strategies(
+            [StrategyMaker(cls.__name__, f"{HERE}:{cls.__name__}", "no") for cls in (NoPick, OtherPick)]
+        )
+        error = self.assertRaises(BrokenPlugin, found.check, "NoPick", {})
+        self.assertIn("breaks its promise: pick(client, exclude=()) of IStrategy is missing", str(error))
+        self.assertIn("changed(backend) of IObservesLoad: implementation is not a method", str(error))
+        error = self.assertRaises(BrokenPlugin, found.load, "OtherPick")
+        self.assertEqual(
+            str(error),
+            f"OtherPick ({HERE}.OtherPick) breaks its promise: "
+            "pick(client, exclude=()) of IStrategy: implementation doesn't allow enough arguments",
+        )
+        checks = registry.health_checks([HealthCheckMaker("silent", f"{HERE}:NoProbe", "no")])
+        error = self.assertRaises(BrokenPlugin, checks.load, "silent")
+        self.assertIn("probe(connect) of IHealthCheck is missing", str(error))
 
     def test_two_of_one_name(self) -> None:
         """Nobody can tell which was meant: an error that names both; the other plugins are not affected."""

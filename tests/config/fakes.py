@@ -23,10 +23,15 @@ _TEN = Seconds(10.0)
 class Plain:
     """A strategy without options."""
 
+    def rebuild(self, backends: tuple[Any, ...]) -> None:
+        """Keeps nothing."""
 
-@implementer(IStrategy)
+    def pick(self, client: Any, exclude: Any = ()) -> None:
+        """Nobody."""
+
+
 @frozen
-class Timed:
+class Timed(Plain):
     """A strategy with options of several types."""
 
     measure: Literal["connect", "first-byte"] = "connect"
@@ -35,9 +40,8 @@ class Timed:
     zones: tuple[str, ...] = ()
 
 
-@implementer(IStrategy)
 @frozen
-class Explosive:
+class Explosive(Plain):
     """A strategy whose construction raises what nobody expects."""
 
     fuse: int = 1
@@ -55,10 +59,12 @@ class Stranger:
 class Tcp:
     """A check without options."""
 
+    def probe(self, connect: str) -> None:
+        """Never asked."""
 
-@implementer(IHealthCheck)
+
 @frozen
-class Web:
+class Web(Tcp):
     """A check with a needed option and another."""
 
     path: str
