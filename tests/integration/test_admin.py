@@ -402,7 +402,7 @@ class BoundTests(TestCase):
         def flood() -> None:
             data = b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n" * 1000
             with self.assertRaises(ConnectionError):
-                for _ in range(10_000):
+                while True:  # what comes while it closes is read and thrown away, which can be much
                     client.sendall(data)
 
         with patch.object(bounds, "REQUEST_TIME", 0.5), patch.object(bounds, "CLOSING_TIME", 0.2):
