@@ -279,6 +279,33 @@ class EjectionTests(SynchronousTestCase):
         w.pool.observe("a", True, "late")
         self.assertEqual((w.backend("a").outlier, w.clock.getDelayedCalls()), ("ok", []))
 
+    def test_down_is_no_news(self):
+        """Failures of a backend that its checks took down are not counted; its connections may be reset for that."""
+        w = world("a", "b", "c", health=HealthSpec(rise=1, fall=1), outliers=OutlierSpec(failures=3))
+        leases = [lease for lease in w.take(12) if lease.backend.name == "a"]
+        w.pool.observe("a", False, "status 503")
+        for lease in leases:
+            lease.release("reset-by-backend")
+        self.assertEqual((len(leases), w.backend("a").failures), (4, 0))
+        w.pool.observe("a", True, "status 200")
+        self.assertEqual((w.backend("a").outlier, w.backend("a").eligible), ("ok", True))
+
+    def test_recovery_forgives(self):
+        """What failed before it was down does not count together with what fails after it is up again."""
+        for how in ("observe", "decree"):
+            w = world("a", "b", "c", health=HealthSpec(rise=1, fall=1), outliers=OutlierSpec(failures=3))
+            leases = [lease for lease in w.take(9) if lease.backend.name == "a"]
+            leases[0].release("refused")
+            leases[1].release("refused")
+            if how == "observe":
+                w.pool.observe("a", False, "status 503")
+                w.pool.observe("a", True, "status 200")
+            else:
+                w.pool._roster.decree(w.backend("a"), HealthState.DOWN, "status 503")
+                w.pool._roster.decree(w.backend("a"), HealthState.UP, "status 200")
+            leases[2].release("refused")
+            self.assertEqual((w.backend("a").outlier, w.backend("a").failures), ("ok", 1))
+
     def test_no_timer_after_stop(self):
         """Leases that end after `stop` start nothing."""
         w = self.world()

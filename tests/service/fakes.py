@@ -12,6 +12,7 @@ from twisted.internet.task import Clock
 from zope.interface import implementer
 
 from txlb.interfaces import IAcceptor, IDial, IEngine
+from txlb.proxy.sides import ClientSide
 from txlb.service import engines
 from txlb.service.balancer import Balancer
 from txlb.service.ports import BoundPort, Doorway, Ports
@@ -151,3 +152,10 @@ def make_balancer(case: Any) -> tuple[Balancer, FakePorts, Clock]:
     case.patch(engines, "MAKERS", {"epoll": PickyFakeEngine, "reactor": PlainFakeEngine})
     clock, ports = Clock(), FakePorts()
     return Balancer(clock, clock=clock, rng=random.Random(0), ports=ports), ports, clock
+
+
+def connect(balancer: Balancer, listener: str = "x") -> ClientSide:
+    """A client of this listener."""
+    client = balancer.listeners[listener].factory.buildProtocol(IPv4Address("TCP", "192.0.2.99", 5000))
+    client.makeConnection(FakeTransport())
+    return client

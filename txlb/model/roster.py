@@ -109,7 +109,10 @@ class Roster:
             self._bus.publish(event(self.spec.name, backend.name, reason))
 
     def failed(self, backend: Backend, reason: str) -> None:
-        """A passive failure: traffic met the backend, and it was bad."""
+        """A passive failure: traffic met the backend, and it was bad. Of one that is down this is no news, and may be our
+        own doing (`close_when_down`)."""
+        if backend.health is HealthState.DOWN:
+            return
         backend.failures += 1
         if outliers.is_bad(self.spec.outliers, backend):
             self.judge(backend, f"{backend.failures} failures in a row, the last one {reason}")
@@ -208,6 +211,7 @@ class Roster:
             self.end_ejection(min(out, key=lambda b: b.ejected_until), "the pool needs it")
 
     def _recovered(self, backend: Backend) -> None:
+        backend.failures = 0
         backend.recovered_at = self._clock.seconds()
         if self.spec.slow_start:
             self._warming.add(backend)
