@@ -12,7 +12,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.service.fakes import FakeTransport, make_balancer
+from tests.service.fakes import FakeTransport, PickyFakeEngine, make_balancer
 from txlb.events import Reloaded
 from txlb.proxy.sides import ClientSide
 from txlb.service.balancer import Balancer
@@ -55,6 +55,20 @@ def shape(balancer: Balancer) -> dict[str, Any]:
             for name, listener in balancer.listeners.items()
         },
     }
+
+
+class FailsOnce:
+    """A method that raises the second time that it is called."""
+
+    def __init__(self, method: Any) -> None:
+        self.method = method
+        self.calls = 0
+
+    def __call__(self, *args: Any) -> Any:
+        self.calls += 1
+        if self.calls == 2:
+            raise OSError("no buffer space available")
+        return self.method(*args)
 
 
 class Reload(SynchronousTestCase):
@@ -117,6 +131,33 @@ class Reload(SynchronousTestCase):
         self.assertEqual(shape(balancer), before)
         self.assertEqual([event.ok for event in told], [False])
         self.successResultOf(balancer.stop())
+
+    def test_an_engine_that_fails(self) -> None:
+        """What raises midway, where nothing should, is undone: all is served as before, what was new is gone, and the next
+        reload is as good as any."""
+        p = PoolSpec("p", (BackendSpec("a", "tcp:192.0.2.1:1"),), health=HealthSpec())
+        q = PoolSpec("q", (BackendSpec("b", "tcp:192.0.2.2:1"),), health=HealthSpec())
+        x, y = ListenerSpec("x", ("tcp:80",), "p"), ListenerSpec("y", ("tcp:81",), "p")
+        there = Config(listeners={"x": x, "y": y}, pools={"p": p}, echo=("tcp:9001",))
+        x, z = ListenerSpec("x", ("tcp:81",), "q"), ListenerSpec("z", ("tcp:82",), "q")
+        then = Config(listeners={"x": x, "z": z}, pools={"q": q})
+        for method in ("prepare", "serve"):
+            balancer, ports, clock = make_balancer(self)
+            self.successResultOf(balancer.start(there))
+            clock.advance(0)
+            before, calls = shape(balancer), len(clock.getDelayedCalls())
+            fails = FailsOnce(getattr(PickyFakeEngine, method))
+            self.patch(PickyFakeEngine, method, lambda *args, fails=fails: fails(*args))
+            self.failureResultOf(balancer.reload(then), OSError)
+            clock.advance(0)
+            self.assertEqual(shape(balancer), before)
+            self.assertEqual(len(clock.getDelayedCalls()), calls)
+            self.successResultOf(balancer.reload(then))
+            clock.advance(0)
+            self.assertEqual(sorted(ports.bound), ["tcp:81", "tcp:82"])
+            self.assertTrue(all(bound.acceptor.accepting for bound in ports.bound.values()))
+            self.successResultOf(balancer.stop())
+            self.assertEqual(clock.getDelayedCalls(), [])
 
     def test_overrides_last(self) -> None:
         """What an operator said survives a reload that does not contradict it."""

@@ -1,7 +1,8 @@
 """One process's balancer: everything that a `Config` asks for, and the way from one `Config` to the next.
 
-`apply` is the one door for start and reload. It first binds what is new, which may fail and then changes nothing, and
-afterwards changes everything else in one turn of the reactor, so that no connection meets half a configuration.
+`_apply` is the one door for start and reload. It first binds what is new, which may fail and then changes nothing, and
+afterwards changes everything else in one turn of the reactor, so that no connection meets half a configuration. What fails
+there although it should not is undone in the same turn, by the same means.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, DeferredList, DeferredLock, inlineCallbacks
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from txlb import registry
 from txlb.clock import SteadyClock
@@ -100,14 +102,32 @@ class Balancer:
 
     @inlineCallbacks
     def _apply(self, config: Config) -> Any:
-        wanted = [d for spec in config.listeners.values() for d in spec.listen] + list(config.echo)
+        wanted = _listened_on(config)
         self._try_strategies(config)
         yield self.ports.bind(wanted)
         if self.draining:
             wanted = []
-        else:
-            self._become(config)
+        failure = None if self.draining else self._become_or_stay(config)
+        if failure is not None:
+            wanted = _listened_on(self.config)
         yield DeferredList([self.ports.close(d) for d in list(self.ports.bound) if d not in wanted])
+        if failure is not None:
+            failure.raiseException()
+
+    def _become_or_stay(self, config: Config) -> Failure | None:
+        """Why it could not be; then everything is as it was."""
+        before = self.config
+        try:
+            self._become(config)
+        except Exception:
+            failure = Failure()
+        else:
+            return None
+        try:
+            self._become(before)
+        except Exception:
+            log.failure("What was served before is not served again in all its parts")
+        return failure
 
     def _try_strategies(self, config: Config) -> None:
         """Make those that are new, for nothing: a third party's constructor may raise, and must not do so midway."""
@@ -118,19 +138,20 @@ class Balancer:
 
     def _become(self, config: Config) -> None:
         self.config = config
-        old_pools = dict(self.pools)
         self._prepare_engines(config)
-        self.pools = {name: self._pool(spec) for name, spec in config.pools.items()}
+        for spec in config.pools.values():
+            self._have_pool(spec)
         for name in [name for name in self.listeners if name not in config.listeners]:
             self._retire(self.listeners.pop(name))
-        for spec in config.listeners.values():
-            self._serve(spec)
+        for listener in config.listeners.values():
+            self._serve(listener)
         for description in config.echo:
             self.ports.bound[description].hand_to("echo", self._echo, Plain)
-        for name in old_pools.keys() - self.pools.keys():
-            self._drop(old_pools[name])
+        for name in self.pools.keys() - config.pools.keys():
+            self._drop(self.pools.pop(name))
+        self.pools = {name: self.pools[name] for name in config.pools}
 
-    def _pool(self, spec: PoolSpec) -> Pool:
+    def _have_pool(self, spec: PoolSpec) -> None:
         pool = self.pools.get(spec.name)
         if pool is None:
 
@@ -138,11 +159,11 @@ class Balancer:
                 return self._make_gauge(f"pool/{spec.name}/{name}".rstrip("/"), limit)
 
             pool = Pool(spec, self._strategies, self.clock, self.rng, self.bus, make_gauge)
+            self.pools[spec.name] = pool
         else:
             pool.reconcile(spec)
         if self.health is not None:
             self.health.sync(pool)
-        return pool
 
     def _drop(self, pool: Pool) -> None:
         if self.health is not None:
@@ -364,3 +385,7 @@ class Balancer:
         emptied: Deferred[None] = Deferred()
         listener.when_empty(lambda: emptied.callback(None))
         return emptied
+
+
+def _listened_on(config: Config) -> list[str]:
+    return [d for spec in config.listeners.values() for d in spec.listen] + list(config.echo)
