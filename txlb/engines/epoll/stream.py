@@ -49,8 +49,8 @@ TURNS = 8
 """Reads of one stream before the others have their turn; and full ones, in however many turns, before it is spliced."""
 
 BULK_TURN = 131072
-"""Bytes of one stream after which the others have their turn, a pipe at most beyond: 32 events make 5 ms then, and with
-four times as much 14 ms, and a third more per byte over 64 connections, since what waits in the sockets leaves the cache."""
+"""Bytes of one stream after which the others have their turn, a pipe at most beyond: 32 events make 6 ms then. With
+four times as much it was 14 ms, and a third more per byte over 64 connections."""
 
 WATCH = IN | PRI | OUT | RDHUP | EDGE
 UNUSUAL = PRI | ERR | HUP | RDHUP
