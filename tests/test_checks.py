@@ -110,6 +110,20 @@ class Checked(SynchronousTestCase):
         log.touch()
         self.assertEqual(self.log(log), [f"{place}{log} cannot be written"])
 
+    def test_more_connections_than_there_can_be(self) -> None:
+        """A maximum that the open-file limit does not allow is a warning; several workers may have as many each."""
+        self.patch(checks, "descriptor_limit", lambda: 1024)
+        file = self.folder / "c.yaml"
+        for workers, most, warned in ((1, 480, False), (1, 481, True), (2, 481, False), (2, 961, True)):
+            listener = f"listeners: {{w: {{listen: tcp:8080, pool: p, max_connections: {most}}}}}\n"
+            file.write_text(f"workers: {workers}\n{listener}{_POOLS}")
+            has = f"{480 * workers}"
+            expected = (
+                f"{file}:2:44: listeners.w.max_connections: more than there can be; "
+                f"the open-file limit of 1,024 allows {has}"
+            )
+            self.assertEqual(load_checked(str(file), self.reactor).warnings, (expected,) if warned else ())
+
     def test_access_log_format(self) -> None:
         """A format that names no field, or one that there is none of, is told with those that there are."""
         wrong = self.problems(_LISTENERS + _POOLS + "access_log: {format: '{clinet} {outcome}'}\n")

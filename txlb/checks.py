@@ -24,6 +24,7 @@ from txlb.config import Draft, Place, Validator, check_target, draft, load, path
 from txlb.config.source import read_text
 from txlb.errors import Problem
 from txlb.service.engines import Engines
+from txlb.service.limits import RESERVED, descriptor_limit
 from txlb.specs import Config, ListenerSpec, PoolSpec
 
 Builder = Callable[[Any, str], Any]
@@ -31,7 +32,7 @@ Builder = Callable[[Any, str], Any]
 
 def load_checked(path: str, reactor: Any) -> Config:
     """The configuration at `path`, checked as far as is possible without starting it; raises ConfigError."""
-    return load(path, validators(reactor))
+    return load(path, validators(reactor), advisers=ADVISERS)
 
 
 @inlineCallbacks
@@ -44,7 +45,7 @@ def load_in_turns(path: str, reactor: Any, clock: IReactorTime) -> Any:
         return draft(read_text(path), path, strategies, health_checks)
 
     made = yield deferToThreadPool(reactor, reactor.getThreadPool(), read)
-    yield in_slices(clock, made.judge(validators(reactor)))
+    yield in_slices(clock, made.judge(validators(reactor), ADVISERS))
     return made.settle()
 
 
@@ -133,6 +134,20 @@ def access_log_format(config: Config, place: Place) -> Iterator[Problem]:
     """The access log's format names fields that there are."""
     if config.access_log is not None and (wrong := check_format(config.access_log.format)) is not None:
         yield place(path_of("access_log", "format"))(wrong)
+
+
+def connections(config: Config, place: Place) -> Iterator[Problem]:
+    """No listener is allowed more connections than there can be. Only a warning: the service may have other limits."""
+    descriptors = descriptor_limit()
+    most = max(descriptors - RESERVED, 0) // 2 * (config.workers or os.cpu_count() or 1)
+    for name, listener in config.listeners.items():
+        if listener.max_connections is not None and listener.max_connections > most:
+            has = f"the open-file limit of {descriptors:,} allows {most:,}"
+            yield place(path_of("listeners", name, "max_connections"))(f"more than there can be; {has}")
+
+
+ADVISERS: tuple[Validator, ...] = (connections,)
+"""Validators whose words are warnings."""
 
 
 def _descriptions(config: Config) -> Iterator[tuple[Builder, str, str]]:
