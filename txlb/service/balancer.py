@@ -186,7 +186,6 @@ class Balancer:
         pool = self.pools[spec.pool]
         connects = self._connects(spec.pool, {})
         engine = self.engines.choose(spec, connects)
-        self.engines.prepare(engine, connects, spec, self._all_listeners())
         listener = self.listeners.get(spec.name)
         if listener is None:
             gauge = self._make_gauge(f"listener/{spec.name}", spec.max_connections)
@@ -204,6 +203,7 @@ class Balancer:
             self.listeners[spec.name] = listener
         else:
             listener.configure(spec, pool, engine)
+        self.engines.prepare(engine, connects, spec, self._all_listeners())
         acceptors: list[Any] = []
         for description in spec.listen:
             bound = self.ports.bound[description]

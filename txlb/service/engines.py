@@ -40,13 +40,18 @@ class Engines:
 
     def prepare(self, engine: IEngine, connects: set[str], spec: ListenerSpec, listeners: Iterable[Listener]) -> None:
         """Have this engine ready to dial these for that listener. Connections that are on their way to a backend keep the
-        pool and the engine that they began with, also on a listener of that name that is leaving."""
-        pairs = [pair for listener in listeners if listener.name == spec.name for pair in listener.pairs()]
+        pool and the engine that they began with, also on a listener of that name that is leaving. An engine that has no
+        more to dial for it forgets what it knew, lest it resolves names for nobody."""
+        named = [listener for listener in listeners if listener.name == spec.name]
+        pairs = [pair for listener in named for pair in listener.pairs()]
         reaching = [pair for pair in pairs if pair.state == REACHING]
         for pool in {pair.pool for pair in reaching}:
             connects = connects | {backend.spec.connect for backend in pool.backends.values()}
-        for each in {engine, *(pair.engine for pair in reaching)}:
-            each.prepare(connects, spec.timeouts)
+        accepting = [listener.engine for listener in named if listener.acceptors]
+        dialling = {engine, *accepting, *(pair.engine for pair in reaching)}
+        for (name, _), each in self._made.items():
+            if name == spec.name:
+                each.prepare(connects if each in dialling else set(), spec.timeouts)
 
     def objection(self, spec: ListenerSpec, connects: Iterable[str]) -> str | None:
         """Why the engine that was asked for cannot serve that; None where it can, or where another may be taken."""
