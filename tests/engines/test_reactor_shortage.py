@@ -12,7 +12,8 @@ from twisted.internet.task import Clock
 from twisted.logger import formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from txlb.engines.reactor import REST, Acceptor, dial_error
+from txlb.engines.reactor import Acceptor, dial_error
+from txlb.engines.sockets import REST
 from txlb.interfaces import Outcome
 from txlb.specs import TimeoutsSpec
 

@@ -29,7 +29,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from txlb.engines.resets import ResetWatch
-from txlb.engines.sockets import LOCAL_TROUBLE, SHORTAGE, socket_of, tune
+from txlb.engines.sockets import LAST, LOCAL_TROUBLE, REST, SHORTAGE, socket_of, tune
 from txlb.errors import DialError
 from txlb.interfaces import IAcceptor, IDial, IDialFactory, IEngine, Outcome
 from txlb.specs import TimeoutsSpec
@@ -37,12 +37,6 @@ from txlb.specs import TimeoutsSpec
 log = Logger()
 
 ACCEPTS_PER_TURN = 64
-
-LAST = 4096
-"""Accepted at most before a port is closed: no backlog is longer."""
-
-REST = 0.5
-"""Seconds without accepting after EMFILE and the like."""
 
 BUFFER = 32768
 """Twisted reads as much at once as it buffers before it pauses the producer: together 64 KiB a direction."""

@@ -18,6 +18,12 @@ LOCAL_TROUBLE = frozenset(
 SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Why nobody can be accepted for a while."""
 
+REST = 0.5
+"""Seconds without accepting after one of `SHORTAGE`."""
+
+LAST = 4096
+"""Accepted at most before a port is closed: no backlog is longer."""
+
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
 
 

@@ -23,7 +23,7 @@ from zope.interface import implementer
 from txlb.engines.epoll.loop import IN, Grave
 from txlb.engines.epoll.stream import WATCH
 from txlb.engines.epoll.transport import Transport, address_of
-from txlb.engines.sockets import tune
+from txlb.engines.sockets import LAST, REST, tune
 from txlb.interfaces import IAcceptor
 from txlb.specs import TimeoutsSpec
 
@@ -35,13 +35,6 @@ log = Logger()
 MOST = 16
 """Accepted at one wake-up at most."""
 
-LAST = 4096
-"""Accepted at most before a port is closed: no backlog is longer."""
-
-REST = 0.5
-"""Seconds without accepting after EMFILE and the like."""
-
-_SHORTAGE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PASSING = frozenset({errno.ECONNABORTED, errno.EPERM, errno.EPROTO, errno.EINTR})
 
 
