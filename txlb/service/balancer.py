@@ -104,7 +104,7 @@ class Balancer:
     def _apply(self, config: Config) -> Any:
         wanted = _listened_on(config)
         self._try_strategies(config)
-        yield self.ports.bind(wanted)
+        yield self.ports.bind(wanted, self.ports.bound.keys() - set(wanted))
         if self.draining:
             wanted = []
         failure = None if self.draining else self._become_or_stay(config)

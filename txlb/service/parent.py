@@ -167,7 +167,7 @@ class Parent:
         if self.crew.ending:
             raise TxlbError("the workers are draining")
         new = [description for description in _listened_on(config) if description not in self.ports.bound]
-        yield self.ports.bind(new)
+        yield self.ports.bind(new, self.ports.bound.keys() - set(_listened_on(config)))
         self._number += 1
         question = {"do": "prepare", "number": self._number, "text": text, "file": config.file, "ports": new}
         answers = yield self.crew.ask(question, descriptors=lambda worker: self.ports.descriptors(worker, new))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+import socket
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from attrs import define, field
@@ -15,6 +17,8 @@ from twisted.internet.protocol import Factory
 from twisted.internet.ssl import CertificateOptions
 from zope.interface import implementer
 
+from txlb.config.endpoint_forms import SERVER
+from txlb.config.endpoints import parse_endpoint
 from txlb.errors import TxlbError
 from txlb.interfaces import IAcceptor
 from txlb.service import adopting
@@ -77,20 +81,36 @@ class Ports:
     reactor: Any
     bound: dict[str, BoundPort] = field(factory=dict)
     given: Given = field(factory=dict)
+    _heirs: dict[str, str] = field(factory=dict)
 
     @inlineCallbacks
-    def bind(self, descriptions: Iterable[str]) -> Any:
-        """Bind those of these endpoint strings that are not bound yet: all of them, or none and PortUnavailable."""
+    def bind(self, descriptions: Iterable[str], leaving: Collection[str] = ()) -> Any:
+        """Bind those of these endpoint strings that are not bound yet: all of them, or none and PortUnavailable. Where one
+        of those that are `leaving` is at the same address, its socket is taken: both listen on it until that is closed."""
         new: dict[str, BoundPort] = {}
+        heirs: dict[str, str] = {}
         for description in descriptions:
             if description in self.bound or description in new:
                 continue
+            heirs |= self._inherit(description, leaving)
             try:
                 new[description] = yield self.listen(description)
             except (CannotListenError, OSError, ValueError, IndexError) as error:
                 yield gatherResults([maybeDeferred(bound.port.stopListening) for bound in new.values()])
                 raise PortUnavailable(f"cannot listen on {description}: {_reason(error)}") from error
         self.bound.update(new)
+        self._heirs.update(heirs)
+
+    def _inherit(self, description: str, leaving: Collection[str]) -> dict[str, str]:
+        """Give this endpoint string the sockets of one that is leaving its address; returns which."""
+        held = {other: numbers for other, numbers in self.sockets().items() if other in leaving and numbers}
+        for other, numbers in held.items():
+            lent = {other: [socket.socket(fileno=os.dup(number)) for number in numbers]}
+            if socks := adopting.take_given(lent, description):
+                self.given[description] = socks
+                return {other: description}
+            adopting.discard(lent, owned=False)
+        return {}
 
     @inlineCallbacks
     def listen(self, description: str) -> Any:
@@ -99,21 +119,28 @@ class Ports:
         given = adopting.take_given(self.given, description)
         adopts = given or description.startswith("systemd:")
         reactor = Adopting(self.reactor, given[0] if given else None) if adopts else self.reactor
-        endpoint = serverFromString(reactor, description)
-        _negotiate_nothing(endpoint)
-        port = yield maybeDeferred(endpoint.listen, doorway)
+        try:
+            endpoint = serverFromString(reactor, description)
+            _negotiate_nothing(endpoint)
+            port = yield maybeDeferred(endpoint.listen, doorway)
+        finally:
+            for sock in given:
+                sock.close()  # the port has a duplicate
         port.stopReading()
-        for sock in given:
-            sock.close()  # the port has a duplicate
         listening = getattr(port, "socket", None)
-        if listening is not None and "backlog=" not in description:
-            listening.listen(BACKLOG)
+        if listening is not None and (given or "backlog=" not in description):
+            listening.listen(_backlog(description))
         return BoundPort(port, doorway)
 
     def close(self, description: str) -> Deferred[Any]:
         """Unbind; fires when it is done."""
         bound = self.bound.pop(description)
         bound.release()
+        heir = self.bound.get(self._heirs.pop(description, ""))
+        if heir is not None:
+            adopting.leave(bound.port)
+            if isinstance(heir.port, adopting.UnixPort):
+                heir.port.own()
         return maybeDeferred(bound.port.stopListening)
 
     def sockets(self) -> dict[str, list[int]]:
@@ -160,6 +187,10 @@ def _negotiate_nothing(endpoint: Any) -> None:
     options = getattr(endpoint, "_sslContextFactory", None)
     if isinstance(options, CertificateOptions):
         options.getContext().set_alpn_select_callback(lambda connection, offered: NO_OVERLAPPING_PROTOCOLS)
+
+
+def _backlog(description: str) -> int:
+    return int(parse_endpoint(description, SERVER).values.get("backlog", BACKLOG))
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from attrs import define
@@ -74,6 +74,8 @@ class ParentPorts(Ports):
         endpoint = parse_endpoint(description, SERVER)
         if endpoint.kind in SPREAD:
             sockets = take_given(self.given, description) or _bind(endpoint, self._workers)
+            for sock in sockets:
+                sock.listen(int(endpoint.values.get("backlog", BACKLOG)))
             return BoundPort(Sockets(sockets), Doorway())
         return super().listen(description)
 
@@ -109,6 +111,10 @@ class WorkerPorts(Ports):
     def listen(self, description: str) -> Deferred[Any]:
         """A BoundPort on the descriptor given for this endpoint string."""
         return maybeDeferred(self._adopt, description)
+
+    def _inherit(self, description: str, leaving: Collection[str]) -> dict[str, str]:
+        """The parent does that, and gives what comes of it."""
+        return {}
 
     def _adopt(self, description: str) -> BoundPort:
         descriptor = self._given.pop(description)
