@@ -9,8 +9,11 @@ A failure is booked as a time of 5 s (Linkerd), so that failing is never fast.
 from __future__ import annotations
 
 from math import exp, inf, log
+from typing import Any
 
-from txlb.interfaces import Outcome
+from twisted.internet.interfaces import IReactorTime
+
+from txlb.interfaces import Measure, Outcome
 
 TAU = 10.0
 """Seconds in which an average without samples falls to 1/e."""
@@ -56,3 +59,29 @@ class PeakEwma:
         if self.average:
             return log(self.average) + self.stamp / TAU + log((max(active, 0) + 1) / weight)
         return PENALTY + active / weight if active > 0 else -inf
+
+
+class Averages:
+    """What strategies share that keep such an average of each backend: they have these fields."""
+
+    clock: IReactorTime
+    measure: Measure
+    _averages: dict[Any, PeakEwma]
+
+    def measured(self, backend: Any, what: str, seconds: float) -> None:
+        if what == self.measure:
+            self._observe(backend, seconds)
+
+    def released(self, backend: Any, outcome: str) -> None:
+        if outcome in FAILURES:
+            self._observe(backend, FAILED)
+
+    def _keep(self, backends: tuple) -> None:
+        """Have an average of each of these and of nobody else."""
+        before = self._averages
+        self._averages = {backend: before.get(backend) or PeakEwma() for backend in backends}
+
+    def _observe(self, backend: Any, seconds: float) -> None:
+        average = self._averages.get(backend)
+        if average is not None:
+            average.observe(self.clock.seconds(), seconds)

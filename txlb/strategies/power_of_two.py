@@ -18,13 +18,13 @@ from zope.interface import alsoProvides, implementer
 
 from txlb.interfaces import IExplains, IObservesOutcome, IObservesTime, IStrategy, Measure
 from txlb.strategies.drawing import Urn
-from txlb.strategies.ewma import FAILED, FAILURES, TAU, PeakEwma
+from txlb.strategies.ewma import TAU, Averages, PeakEwma
 
 
 @implementer(IStrategy, IExplains)
 @define(slots=False, eq=False)
-class PowerOfTwo:
-    """A pick is O(log n)."""
+class PowerOfTwo(Averages):
+    """A pick is O(log n). Times are told only with `load: peak-ewma`."""
 
     clock: IReactorTime
     rng: Random
@@ -42,8 +42,7 @@ class PowerOfTwo:
     def rebuild(self, backends: tuple) -> None:
         self._urn = Urn(backends)
         if self.load == "peak-ewma":
-            before = self._averages
-            self._averages = {backend: before.get(backend) or PeakEwma() for backend in backends}
+            self._keep(backends)
 
     def pick(self, client: object, exclude: Container = ()) -> Any:
         first = self._urn.draw(self.rng, exclude)
@@ -53,16 +52,6 @@ class PowerOfTwo:
         if second is None or self._load(first) <= self._load(second):
             return first
         return second
-
-    def measured(self, backend: Any, what: str, seconds: float) -> None:
-        """Told only with `load: peak-ewma`."""
-        if what == self.measure:
-            self._observe(backend, seconds)
-
-    def released(self, backend: Any, outcome: str) -> None:
-        """Told only with `load: peak-ewma`."""
-        if outcome in FAILURES:
-            self._observe(backend, FAILED)
 
     def scores(self, client: object) -> list[tuple[Any, float, str]]:
         """The load of each; two of them will be drawn."""
@@ -81,8 +70,3 @@ class PowerOfTwo:
         if self.load == "peak-ewma":
             return 100 * exp(min(load - self.clock.seconds() / TAU, 700.0))
         return 100 * load
-
-    def _observe(self, backend: Any, seconds: float) -> None:
-        average = self._averages.get(backend)
-        if average is not None:
-            average.observe(self.clock.seconds(), seconds)
