@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from txlb import registry
 from txlb.clock import SteadyClock
 from txlb.echo import EchoFactory
-from txlb.events import BackendChanged, BackendDown, EventBus, Reloaded
+from txlb.events import BackendChanged, BackendDown, EventBus
 from txlb.health_checks.scheduler import Scheduler
 from txlb.interfaces import Outcome
 from txlb.model import decided
@@ -28,7 +28,8 @@ from txlb.model.limits import ClientCounts, Gauge, MakeClientCounts, MakeGauge
 from txlb.model.pool import Pool
 from txlb.proxy.listener import Listener
 from txlb.service.engines import Engines
-from txlb.service.ports import Plain, Ports
+from txlb.service.ports import Plain, Ports, listened_on
+from txlb.service.telling import tell_of_reload
 from txlb.specs import Config, ListenerSpec, PoolSpec
 
 log = Logger()
@@ -89,27 +90,18 @@ class Balancer:
     def reload(self, config: Config) -> Deferred[None]:
         """Another configuration, in turn with others that are on their way. Fails with PortUnavailable, having changed
         nothing. The bus is told either way."""
-
-        def done(_: None) -> None:
-            words = f"{len(config.listeners)} listeners, {len(config.pools)} pools"
-            self.bus.publish(Reloaded(True, words))
-
-        def failed(failure: Any) -> Any:
-            self.bus.publish(Reloaded(False, failure.getErrorMessage()))
-            return failure
-
-        return self._lock.run(self._apply, config).addCallbacks(done, failed)
+        return tell_of_reload(self.bus, config, self._lock.run(self._apply, config))
 
     @inlineCallbacks
     def _apply(self, config: Config) -> Any:
-        wanted = _listened_on(config)
+        wanted = listened_on(config)
         self._try_strategies(config)
         yield self.ports.bind(wanted, self.ports.bound.keys() - set(wanted))
         if self.draining:
             wanted = []
         failure = None if self.draining else self._become_or_stay(config)
         if failure is not None:
-            wanted = _listened_on(self.config)
+            wanted = listened_on(self.config)
         yield DeferredList([self.ports.close(d) for d in list(self.ports.bound) if d not in wanted])
         if failure is not None:
             failure.raiseException()
@@ -385,7 +377,3 @@ class Balancer:
         emptied: Deferred[None] = Deferred()
         listener.when_empty(lambda: emptied.callback(None))
         return emptied
-
-
-def _listened_on(config: Config) -> list[str]:
-    return [d for spec in config.listeners.values() for d in spec.listen] + list(config.echo)

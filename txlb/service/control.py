@@ -13,22 +13,13 @@ from zope.interface import implementer
 from txlb.clock import in_slices
 from txlb.events import EventBus
 from txlb.interfaces import IControl
+from txlb.model.asked import Asked
 from txlb.model.pool import Pool
 from txlb.model.report import snapshot_steps
 from txlb.service.balancer import Balancer
 from txlb.specs import BackendSpec
 
 log = Logger()
-
-
-@frozen
-class _Asked:
-    """A client that is only asked about."""
-
-    host: str
-    port: int = 0
-    address: object = None
-    listener: str = ""
 
 
 @implementer(IControl)
@@ -64,7 +55,7 @@ class LocalControl:
         return succeed(self.balancer.measurements())
 
     def explain(self, pool: str, client: str) -> Deferred[dict[str, Any]]:
-        return execute(lambda: self._pool(pool).explain(_Asked(client)))
+        return execute(lambda: self._pool(pool).explain(Asked(client)))
 
     def set_admin(self, pool: str, backend: str, state: str, by: str) -> Deferred[None]:
         return execute(lambda: self._pool(pool).set_admin(backend, state, by))

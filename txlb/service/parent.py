@@ -21,10 +21,12 @@ from txlb.clock import SteadyClock
 from txlb.config import parse
 from txlb.config.source import read_text
 from txlb.errors import TxlbError
-from txlb.events import AccessLogLost, EventBus, PluginFailed, Reloaded
+from txlb.events import AccessLogLost, EventBus, PluginFailed
 from txlb.service.adopting import Given
 from txlb.service.engines import Engines
+from txlb.service.ports import listened_on
 from txlb.service.shared_ports import ParentPorts
+from txlb.service.telling import tell_of_reload
 from txlb.specs import Config
 from txlb.workers.channel import Message
 from txlb.workers.control import WorkersControl
@@ -137,7 +139,7 @@ class Parent:
         nothing, or with CrewFailed."""
         self._text = _text_of(config)
         self._asked = config.workers
-        yield self.ports.bind(_listened_on(config))
+        yield self.ports.bind(listened_on(config))
         self._become(config)
         self.decisions.restore(self._decided)
         running: Deferred[None] = Deferred()
@@ -150,24 +152,15 @@ class Parent:
     def reload(self, config: Config) -> Deferred[None]:
         """Another configuration, in turn with others that are on their way. Fails with PortUnavailable or TxlbError,
         having changed nothing. The bus is told either way."""
-
-        def done(_: None) -> None:
-            words = f"{len(config.listeners)} listeners, {len(config.pools)} pools"
-            self.bus.publish(Reloaded(True, words))
-
-        def failed(failure: Any) -> Any:
-            self.bus.publish(Reloaded(False, failure.getErrorMessage()))
-            return failure
-
-        return self._lock.run(self._reload, config).addCallbacks(done, failed)
+        return tell_of_reload(self.bus, config, self._lock.run(self._reload, config))
 
     @inlineCallbacks
     def _reload(self, config: Config) -> Any:
         text = _text_of(config)
         if self.crew.ending:
             raise TxlbError("the workers are draining")
-        new = [description for description in _listened_on(config) if description not in self.ports.bound]
-        yield self.ports.bind(new, self.ports.bound.keys() - set(_listened_on(config)))
+        new = [description for description in listened_on(config) if description not in self.ports.bound]
+        yield self.ports.bind(new, self.ports.bound.keys() - set(listened_on(config)))
         self._number += 1
         question = {"do": "prepare", "number": self._number, "text": text, "file": config.file, "ports": new}
         answers = yield self.crew.ask(question, descriptors=lambda worker: self.ports.descriptors(worker, new))
@@ -186,7 +179,7 @@ class Parent:
         for number, answer in answers.items():
             if "why" in answer and number in self.crew.workers:
                 self.crew.replace(self.crew.workers[number], f"could not reload: {answer['why']}")
-        yield self._close(set(self.ports.bound) - set(_listened_on(config)))
+        yield self._close(set(self.ports.bound) - set(listened_on(config)))
         if config.workers != self._asked:
             log.warn("workers: takes effect at the next start; there are {size} now", size=self.size)
 
@@ -301,10 +294,6 @@ class Parent:
         self.decisions.stop()
         for listener in self.config.listeners:
             self._engines.stop(listener)
-
-
-def _listened_on(config: Config) -> list[str]:
-    return [d for spec in config.listeners.values() for d in spec.listen] + list(config.echo)
 
 
 def _text_of(config: Config) -> str:

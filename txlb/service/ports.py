@@ -23,6 +23,7 @@ from txlb.errors import TxlbError
 from txlb.interfaces import IAcceptor
 from txlb.service import adopting
 from txlb.service.adopting import Adopting, Given
+from txlb.specs import Config
 
 BACKLOG = 4096
 """Clients that may wait to be accepted; the kernel caps it at net.core.somaxconn. Twisted's own default is 50."""
@@ -179,6 +180,11 @@ class Plain:
     def release(self) -> Any:
         self._port.stopReading()
         return self._port
+
+
+def listened_on(config: Config) -> list[str]:
+    """The endpoint strings of all listeners and echo servers."""
+    return [d for spec in config.listeners.values() for d in spec.listen] + list(config.echo)
 
 
 def _negotiate_nothing(endpoint: Any) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, field
 from twisted.internet.defer import Deferred, execute, inlineCallbacks
 from twisted.logger import Logger
 from zope.interface import implementer
 
 from txlb.events import EventBus
 from txlb.interfaces import IControl
+from txlb.model.asked import Asked
 from txlb.specs import BackendSpec, Config
 from txlb.workers import figures
 from txlb.workers.crew import Crew, Worker
@@ -24,16 +25,6 @@ log = Logger()
 
 PATIENCE = 1.0
 """Seconds to wait for workers' figures and acknowledgements; of one that is late, the last ones are shown."""
-
-
-@frozen
-class _Asked:
-    """A client that is only asked about."""
-
-    host: str
-    port: int = 0
-    address: object = None
-    listener: str = ""
 
 
 @implementer(IControl)
@@ -88,7 +79,7 @@ class WorkersControl:
 
     def explain(self, pool: str, client: str) -> Deferred[dict[str, Any]]:
         self._look()
-        return execute(lambda: self.decisions.named(pool).explain(_Asked(client)))
+        return execute(lambda: self.decisions.named(pool).explain(Asked(client)))
 
     def set_admin(self, pool: str, backend: str, state: str, by: str) -> Deferred[None]:
         return self._operate(pool, "set_admin", backend, state, by)
