@@ -27,6 +27,7 @@ from txlb.service.roles import AnyAccessLog, AnyBalancer
 from txlb.service.sd_notify import Notifier
 from txlb.service.signals import Signals
 from txlb.service.state_log import log_states
+from txlb.service.telling import count, tell_of_listeners
 from txlb.service.turns import Shared
 from txlb.service.upgrade import STARTING, Upgrade
 from txlb.specs import Config
@@ -133,17 +134,7 @@ class BalancerService(Service):
         assert self.balancer is not None
         for warning in self._config.warnings:
             log.warn("{warning}", warning=warning)
-        for spec in self._config.listeners.values():
-            pool = self._config.pools[spec.pool]
-            log.info(
-                "{name}: listening on {listen}, engine {engine}, pool {pool} ({strategy} over {backends})",
-                name=spec.name,
-                listen=", ".join(spec.listen),
-                engine=self.balancer.engine(spec.name),
-                pool=pool.name,
-                backends=_count(len(pool.backends), "backend"),
-                strategy=", ".join(strategy.name for strategy in pool.strategy),
-            )
+        tell_of_listeners(self._config, self.balancer.engine)
         self._reactor.callWhenRunning(self._tell_ready, self.balancer)
         gc.collect()
         gc.freeze()  # what exists now stays; collections need not look at it again
@@ -236,7 +227,7 @@ class BalancerService(Service):
         self._draining = True
         self._upgrade.cancel()
         assert self.balancer is not None
-        connections = _count(self.balancer.open, "open connection")
+        connections = count(self.balancer.open, "open connection")
         seconds = format_duration(self.balancer.config.drain_timeout)
         log.info("Draining {open}, for {seconds} at most", open=connections, seconds=seconds)
         self._notifier.stopping(f"draining {connections}")
@@ -293,9 +284,5 @@ class BalancerService(Service):
 
 
 def _serving(config: Config) -> str:
-    listeners, pools = _count(len(config.listeners), "listener"), _count(len(config.pools), "pool")
+    listeners, pools = count(len(config.listeners), "listener"), count(len(config.pools), "pool")
     return f"serving {listeners}, {pools}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
