@@ -132,6 +132,19 @@ class Reload(SynchronousTestCase):
         self.assertEqual([event.ok for event in told], [False])
         self.successResultOf(balancer.stop())
 
+    def test_an_address_in_its_own_way(self) -> None:
+        """Where a port of its own may be what is in the way, the error says what to do; other ports are none of it."""
+        balancer, ports, _ = make_balancer(self)
+        self.successResultOf(balancer.start(Config(echo=("tcp:80",))))
+        hints = {
+            "tcp:80:interface=127.0.0.1": " (there is tcp:80: take that out with one reload, and put this in with the next)"
+        }
+        for listen in (*hints, "tcp:81"):
+            ports.taken = {listen}
+            error = self.failureResultOf(balancer.reload(Config(echo=(listen,))), PortUnavailable).value
+            self.assertEqual(str(error), f"cannot listen on {listen}: Address already in use{hints.get(listen, '')}")
+        self.successResultOf(balancer.stop())
+
     def test_an_engine_that_fails(self) -> None:
         """What raises midway, where nothing should, is undone: all is served as before, what was new is gone, and the next
         reload is as good as any."""

@@ -98,9 +98,19 @@ class Ports:
                 new[description] = yield self.listen(description)
             except (CannotListenError, OSError, ValueError, IndexError) as error:
                 yield gatherResults([maybeDeferred(bound.port.stopListening) for bound in new.values()])
-                raise PortUnavailable(f"cannot listen on {description}: {_reason(error)}") from error
+                raise PortUnavailable(
+                    f"cannot listen on {description}: {_reason(error)}{self._hint(description)}"
+                ) from error
         self.bound.update(new)
         self._heirs.update(heirs)
+
+    def _hint(self, description: str) -> str:
+        """What to do where this process itself is in the way: addresses may overlap without being the same."""
+        port = parse_endpoint(description, SERVER).values.get("port")
+        for other in self.bound if port is not None else ():
+            if parse_endpoint(other, SERVER).values.get("port") == port:
+                return f" (there is {other}: take that out with one reload, and put this in with the next)"
+        return ""
 
     def _inherit(self, description: str, leaving: Collection[str]) -> dict[str, str]:
         """Give this endpoint string the sockets of one that is leaving its address; returns which."""
