@@ -1,8 +1,9 @@
 """How long after a change in one of four workers the others know of it, at rest and while they are busy.
 
 The balancer runs a strategy of the bench's (`bench.spy`) that tells when it picks and when it is told of a changed load;
-so the way measured is the whole one: from a pick, through the shared counters, to another worker's strategy. Each worker
-has some connections all the time; one that has none looks when it accepts the next, and not before.
+so the way measured is the whole one: from a pick, through the shared counters, to another worker's strategy. A worker
+looks at the others every 0.1 s, and before it accepts where its last look is over 20 ms old; so this is how long it takes to be
+told, not how old the loads are that a pick sees.
 """
 
 from __future__ import annotations
