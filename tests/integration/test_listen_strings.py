@@ -46,6 +46,7 @@ class ListenStrings(SynchronousTestCase):
         tcp, unix = f"tcp:{port}:interface=127.0.0.1", f"unix:{path}"
         write(f"{tcp}', '{unix}")
         balancer = programs.twist(self, "txlb", "--config", str(file), ports=[port])
+        self.assertEqual(self.ask(socket.AF_INET, ("127.0.0.1", port)), b"hello")  # a signal before that would end it
         strings = (
             (f"{tcp}:backlog=77", f"{unix}:mode=600"),
             (f"tcp:interface=127.0.0.1:port={port}", f"{unix}:backlog=9"),
