@@ -129,7 +129,7 @@ class Acceptor:
         if room > 0:
             self._take(min(room, ACCEPTS_PER_TURN))
         else:
-            self.pause()
+            self._take_rest()
 
     def _take(self, most: int) -> None:
         port = self._port
@@ -145,8 +145,7 @@ class Acceptor:
             self._take(max(0, min(self._room(), LAST)))
 
     def _short(self, error: OSError) -> None:
-        self.pause()
-        self._rest = self._clock.callLater(REST, self.resume)
+        self._take_rest()
         now = self._clock.seconds()
         if now >= self._quiet_until:
             self._quiet_until = now + 1
@@ -166,6 +165,10 @@ class Acceptor:
         self._serving = False
         del self._port.doRead, self._port.transport
         return self._port
+
+    def _take_rest(self) -> None:
+        self.pause()
+        self._rest = self._clock.callLater(REST, self.resume)
 
     def _forget_rest(self) -> None:
         rest, self._rest = self._rest, None

@@ -49,6 +49,7 @@ class Listener:
         self.name = spec.name
         self.now = clock.seconds
         self.total = self.rejected = 0
+        self.paused = False
         self.outcomes: dict[str, int] = {outcome.value: 0 for outcome in Outcome}
         self.bytes_in = self.bytes_out = 0
         self.durations = Histogram()
@@ -198,12 +199,14 @@ class Listener:
 
     def pause(self) -> None:
         """Accept nothing more; clients wait in the backlog."""
+        self.paused = True
         for acceptor in self.acceptors:
             acceptor.pause()
 
     def resume(self) -> None:
         """Accept again where there is room."""
         if self.room() > 0:
+            self.paused = False
             for acceptor in self.acceptors:
                 acceptor.resume()
 

@@ -199,12 +199,15 @@ class Worker:
         balancer = self.balancer
         changed = self._remote.look()
         self._follower.report()
-        if changed and not balancer.draining:
+        # A listener may have paused for places that another worker had set aside for a moment only: then the counters are
+        # by now as they were at the last look, and nothing seems to have changed.
+        paused = any(listener.paused for listener in balancer.listeners.values())
+        if (changed or paused) and not balancer.draining:
             balancer.room_made()
         return (
             self._follower.suspects
             or any(pool.queued for pool in balancer.pools.values())
-            or any(listener.room() <= 0 for listener in balancer.listeners.values())
+            or any(listener.paused or listener.room() <= 0 for listener in balancer.listeners.values())
         )
 
     def _soon(self, call: Callable[[], None]) -> None:
