@@ -20,7 +20,7 @@ listeners:
   outer:
     listen: tcp:{outer}:interface=127.0.0.1
     pool: encrypted
-    timeouts: {{connect: 300ms, half_close: 1s}}
+    timeouts: {{connect: 2s}}
 pools:
   echoes:
     backends: ["tcp:127.0.0.1:{echo}"]

@@ -74,11 +74,10 @@ class BalancerService(Service):
         self._access_log = self._make_access_log()
         self._access_log.configure(self._config.access_log)
         log_states(self.balancer.bus)
+        Signals(self._reactor, self.reload, self.drain, self.reopen, self.upgrade).install()
         self._reloads.run(self._start, self.balancer).addCallbacks(self._listening, self._fail)
         if self._exit_code is not None:
             raise SystemExit(self._exit_code)
-        signals = Signals(self._reactor, self.reload, self.drain, self.reopen, self.upgrade)
-        self._reactor.callWhenRunning(signals.install)
 
     def _make_balancer(self) -> AnyBalancer:
         ports = Ports(self._reactor, given=self._given)

@@ -31,10 +31,14 @@ class Signals:
     _hup_pending: bool = False
 
     def install(self) -> None:
-        """Take the signals over; needs a running reactor, and the main thread."""
+        """Take the signals over, in the main thread: those that would kill the process at once, since the first port may
+        be seen to listen any moment; SIGTERM and SIGINT when the reactor runs, which sets its own at its start."""
         signal.signal(signal.SIGHUP, self._hup)
         signal.signal(signal.SIGUSR1, self._usr1)
         signal.signal(signal.SIGUSR2, self._usr2)
+        self.reactor.callWhenRunning(self._install_ends)
+
+    def _install_ends(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._end)
 
